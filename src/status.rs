@@ -19,8 +19,8 @@ pub struct Status {
     pub since: Instant,
     /// Attempts since the link was last connected.
     pub attempts: u32,
-    /// Why the last connection or attempt ended. Empty before the first end, or after the link has
-    /// been connected for `link.timeout`.
+    /// Why the last connection or attempt ended. Empty if no connection or attempt has ended yet,
+    /// or if the link has been connected for `link.timeout`.
     pub last_error: String,
     /// The last error and its age. It stays after the link has been connected again.
     pub newest_error: Option<(String, Duration)>,
@@ -42,17 +42,18 @@ pub struct Status {
     pub coalesced: u64,
     /// Commands that a limit changed.
     pub limited: u64,
-    /// Samples that were refused.
+    /// Samples that were rejected.
     pub dropped_input: u64,
     /// The times from command to reply.
     pub round_trips: RoundTrips,
-    /// The age of the newest good target. `None` before the first target, or after a refused
+    /// The age of the newest good target. `None` before the first target, or after a rejected
     /// target.
     pub input_age: Option<Duration>,
     /// Why no target may currently move the arm. Considers only the input. Empty if a target may
     /// move the arm.
     pub input_fault: String,
-    /// A note from the graph about missing gripper messages. Empty if the graph shows no problem.
+    /// Why gripper messages may be missing, according to the graph. Empty if the graph shows no
+    /// problem.
     pub gripper_note: String,
 }
 
@@ -67,8 +68,8 @@ pub struct SentCommand {
 
 /// Publishes the state of the bridge.
 ///
-/// The thread that handled the event calls the methods, one at a time and in the order of the
-/// events. It never calls them while the bridge is locked.
+/// The thread that handled an event calls the methods, one at a time and in the order of the
+/// events. It does not hold the lock of the bridge during these calls.
 pub trait Observer: Send {
     /// Handles a command that has been passed to the connection.
     fn handle_command(&mut self, _: &SentCommand) {}

@@ -1,5 +1,5 @@
-//! Checks addresses and file paths. An invalid one is rejected when it is set. Otherwise the bridge
-//! would try it again and again.
+//! Checks addresses and file paths. An invalid address or path is rejected when it is set.
+//! Otherwise the bridge would try to use it again and again.
 
 use super::Parameters;
 use super::table::*;

@@ -111,8 +111,7 @@ impl Config {
 
     /// Returns whether this configuration needs a new connection.
     pub fn needs_new_link(&self, before: &Self) -> bool {
-        // Lists all fields by name, so that a new field does not compile until it is sorted in
-        // here.
+        // List all fields by name. A new field then causes a compile error until it is added here.
         let Self {
             transport,
             hello,

@@ -17,11 +17,11 @@ pub struct SourceConfig {
     pub message_type: String,
     /// The fields of a message that the bridge reads.
     pub fields: Fields,
-    /// Metres in one unit of length of the publisher.
+    /// The length of the publisher's unit, in metres.
     pub unit: f64,
     /// Whether the bridge reads transforms.
     pub tf_enabled: bool,
-    /// How long a target waits for its transform at most.
+    /// The longest time that a target waits for its transform.
     pub tf_timeout: Duration,
 }
 

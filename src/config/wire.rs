@@ -89,7 +89,8 @@ fn check_replies(p: &Parameters, format: LineFormat, lines: &OrderLines) -> Resu
     Err(p.condition_error(parameter, requirement, &LINK_TRANSPORT, why))
 }
 
-/// Checks that heartbeats come more often than the controller stops without a line.
+/// Checks that the heartbeat period is shorter than `wire.command_ttl`, if lines contain this time.
+/// Otherwise the controller would stop between two heartbeats.
 fn check_ttl(p: &Parameters, format: LineFormat) -> Result<(), ParameterError> {
     let sends_ttl = match format {
         LineFormat::Json => p.get(&WIRE_EXTRA_FIELDS).contains(&Extra::Ttl),

@@ -96,11 +96,11 @@ impl Orientation {
         }
     }
 
-    /// Rotates towards `goal` on the shortest way, by at most `angle` radians. If `goal` is within
-    /// this angle, returns `goal` itself.
+    /// Rotates towards `goal` by the shortest rotation, but by at most `angle` radians. If `goal`
+    /// is within this angle, returns `goal` itself.
     pub fn towards(self, goal: Self, angle: f64) -> Self {
         let whole = self.angle_to(goal);
-        // Between opposite orientations there are two shortest ways, and `slerp` would choose
+        // Between opposite orientations there are two shortest rotations, and `slerp` would choose
         // neither.
         let way = self.0.rotation_to(&goal.0);
         if whole <= angle {

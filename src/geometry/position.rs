@@ -11,7 +11,7 @@ use nalgebra::Point3;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Position(Point3<f64>);
 
-/// The largest coordinate, in metres. A larger one is treated as an error.
+/// The largest coordinate, in metres. A larger coordinate is an error.
 pub const MAX_COORDINATE: f64 = 100.0;
 
 /// Why three numbers are not a position: the first bad axis ("x", "y" or "z") and the number as
@@ -22,7 +22,7 @@ pub enum PositionError {
     /// NaN or an infinity.
     #[error("{axis} is {value}, which is not a finite number")]
     NotFinite { axis: &'static str, value: f64 },
-    /// Farther than any tabletop arm can reach.
+    /// Larger than [`MAX_COORDINATE`], in either direction.
     #[error("{axis} is {value} m, beyond ±{MAX_COORDINATE} m; is the sender's unit metres?")]
     Huge { axis: &'static str, value: f64 },
 }

@@ -24,7 +24,7 @@ enum Read<T: 'static> {
     Subset(&'static dyn Subset<T>),
 }
 
-/// Choices of which several can be selected, as a `T`.
+/// A list of choices. Several of them can be selected, and the selection is read as a `T`.
 trait Subset<T>: Sync {
     /// Returns the set that the words mean. Returns `None` if the list is empty, or if a word is
     /// unknown or occurs twice.
@@ -212,8 +212,8 @@ fn reals_of(value: &Value) -> Option<[f64; 3]> {
     if let Value::Reals(values) = value { values.as_slice().try_into().ok() } else { None }
 }
 
-/// Returns the boxes. Numbers after the last complete box are ignored; the range allows only
-/// `[0.0]`.
+/// Returns the boxes. Numbers after the last complete box are ignored. The range allows this for
+/// `[0.0]` only.
 fn boxes_of(value: &Value) -> Option<Vec<[f64; 6]>> {
     let Value::Reals(values) = value else { return None };
     Some(values.chunks_exact(6).map(|six| std::array::from_fn(|index| six[index])).collect())

@@ -16,7 +16,7 @@ pub enum ParameterError {
     /// The parameter has a new name: former name, present name.
     #[error("parameter '{0}' is now '{1}'")]
     Renamed(&'static str, &'static str),
-    /// The value has the wrong type, is out of range, has a new spelling, or contradicts another
+    /// The value has the wrong type, is out of range, has a new name, or contradicts another
     /// parameter.
     #[error("parameter '{name}' is {value}; {fault}")]
     Value {

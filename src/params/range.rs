@@ -42,8 +42,8 @@ impl<T: Sync, const N: usize> Words for [(&'static str, T); N] {
 }
 
 impl Range {
-    /// Returns whether a value of the right type is in the range. The words of a choice or subset
-    /// are not checked here, but when they are read.
+    /// Returns whether a value of the right type is in the range. Does not check the words of a
+    /// choice or a subset. `Param::read` checks them.
     pub(super) fn holds(self, value: &Value) -> bool {
         match (self, value) {
             (Self::NotEmpty, Value::Text(text)) => !text.is_empty() && !text.contains('\0'),

@@ -97,7 +97,7 @@ impl<T: Table> Parameters<T> {
     }
 
     /// Returns the error for a value that must meet a requirement ("be 0") while another parameter
-    /// has its present value. `why` follows as it is: empty, or like ", because …".
+    /// has its present value. `why` is added at the end. It is empty, or begins with ", because".
     pub fn condition_error(
         &self,
         parameter: &Declaration,

@@ -51,7 +51,8 @@ impl Value {
             (Self::Integers(values), Self::Reals(_)) => {
                 Ok(Self::Reals(values.into_iter().map(|value| value as f64).collect()))
             }
-            // Only a list of boxes may be empty. Its default is the only one with a single element.
+            // Only a list of boxes may be empty. Such a list is recognized by its default, which is
+            // the only default with a single element.
             (Self::Other(Self::EMPTY_LIST), Self::Reals(values)) if values.len() == 1 => {
                 Ok(Self::Reals(Vec::new()))
             }

@@ -3,10 +3,10 @@
 //! Invariants:
 //! - While motion is allowed, the arm follows no target of another publisher, not even its first
 //!   message.
-//! - If another publisher sends while the chosen publisher is silent, the permission to move ends.
-//!   Only the operator can give it again.
-//! - Before motion is allowed, publishers may come and go. Each new publisher has to prove its hand
-//!   from the beginning.
+//! - If another publisher sends while the chosen publisher is silent, motion is no longer allowed.
+//!   Only an operator can allow it again.
+//! - Before motion is allowed, the publisher may change. All checks of the hand then start from the
+//!   beginning.
 
 use std::time::{Duration, Instant};
 
@@ -39,9 +39,9 @@ pub(super) enum Sender {
 }
 
 impl ArmedFor {
-    /// Handles whether motion is allowed. If motion has just become allowed, chooses the publisher
-    /// that is sending now. If no publisher is sending, or if several are, chooses the publisher of
-    /// the next message.
+    /// Records whether motion is allowed (`armed`). If motion has just become allowed, chooses the
+    /// publisher that is sending now. If no publisher or more than one is sending, chooses the
+    /// publisher of the next message.
     pub fn handle_armed(&mut self, now: Instant, armed: bool) {
         if !std::mem::replace(&mut self.armed, armed) && armed {
             let alone = !self.other_at.is_some_and(|at| is_recent(now, at));

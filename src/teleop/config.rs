@@ -84,8 +84,8 @@ impl TeleopConfig {
         now.saturating_duration_since(seen) > self.input_timeout.max(ABSENCE)
     }
 
-    /// Returns the time between two commands of a ramp. It is the time step of the first command.
-    /// It is also the time after the last command at which the arm counts as standing still.
+    /// Returns the time between two commands of a ramp. The time step of the first command has the
+    /// same length. The arm counts as at rest after this time without a command.
     pub fn ramp_period(&self) -> Duration {
         self.command_period.unwrap_or(RAMP_PERIOD)
     }
@@ -96,8 +96,8 @@ impl TeleopConfig {
         if self.step > 0.0 { self.step } else { self.limits.speed * STEP_TIME }
     }
 
-    /// Returns the longest time step of a ramp. It applies if the controller's own pace delays a
-    /// step.
+    /// Returns the longest time step of a ramp. This limit applies if a step is delayed because the
+    /// controller replies slowly.
     pub fn longest_step(&self) -> Duration {
         self.input_timeout.max(self.ramp_period())
     }
@@ -117,8 +117,8 @@ pub enum AssumedPosition {
 /// Who arms the bridge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arming {
-    /// The bridge arms automatically once, at the start. After a loss it continues with an
-    /// approach.
+    /// The bridge arms automatically once, at the start. After a loss of the link or of the hand it
+    /// approaches the target again.
     Automatic,
     /// An operator arms, at the start and after every loss of the link.
     Operator,
@@ -143,9 +143,10 @@ pub enum HoldBehavior {
     /// The last command of the connection, repeatedly. For a controller that treats silence as a
     /// failure.
     ///
-    /// The bridge repeats the command while it holds or is stopped, after the controller has
-    /// accepted the command and until the controller refuses a repetition. It does not repeat it
-    /// while or after it is disarmed, because an operator may then move the arm by other means.
+    /// The bridge repeats the command while it holds or is stopped. It does this only if the
+    /// controller has accepted the command, and ends if the controller rejects a repetition. While
+    /// and after the bridge is disarmed, it does not repeat the command, because an operator may
+    /// move the arm by other means.
     Repeat,
     /// One stop line. For a controller that has such a line.
     Stop,
@@ -265,7 +266,7 @@ impl GripperConfig {
     }
 }
 
-/// Why settings were refused. The old settings then stay.
+/// Why settings were rejected. The old settings then stay.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum TeleopConfigError {
     /// The arm, in its base frame, would be outside the new workspace, and no command could move it

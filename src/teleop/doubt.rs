@@ -13,8 +13,8 @@ pub enum Doubt {
     /// Exactly zero on every axis. Controllers report this before they know the position.
     #[error("the controller reports exactly [0, 0, 0]; has the arm been homed?")]
     Zero,
-    /// The position would be plausible in another unit: `factor` times larger (`larger: false`) or
-    /// smaller (`larger: true`) than reported.
+    /// The position would be plausible in another unit. The reported numbers are `factor` times too
+    /// large (`larger: true`) or too small (`larger: false`).
     #[error(
         "the controller reports {reported} m, which would be right if it were {factor} times {}; \
          check that wire.position_unit is the unit that the controller uses",
@@ -28,8 +28,8 @@ pub enum Doubt {
 }
 
 impl Doubt {
-    /// Compares a reported position with the known position of the arm, or with the workspace if
-    /// none is known. All positions and `tolerance` are in metres.
+    /// Compares a reported position with the known position of the arm. If the position is unknown,
+    /// compares the report with the workspace. All positions and `tolerance` are in metres.
     ///
     /// # Errors
     /// [`Doubt`] states what is wrong with the report.
@@ -55,7 +55,7 @@ impl Doubt {
         }
         let is_far = reported.point().coords.norm() > FAR;
         for factor in FACTORS {
-            // Without a known position, a report a little outside the workspace is taken as it is.
+            // If the position is unknown, a report counts as too large only if no arm can reach it.
             for larger in [false, true].into_iter().filter(|larger| known.is_some() || !larger || is_far) {
                 let scale = if larger { 1.0 / f64::from(factor) } else { f64::from(factor) };
                 let [x, y, z] = reported.coordinates().map(|coordinate| coordinate * scale);
@@ -68,21 +68,21 @@ impl Doubt {
     }
 }
 
-/// Returns whether a position is at most `tolerance` outside the workspace, as an arm at its edge
-/// may be measured.
+/// Returns whether a position is at most `tolerance` outside the workspace. The measured position
+/// of an arm at the edge of the workspace may be slightly outside.
 fn is_near(position: Position, tolerance: f64, workspace: &Workspace) -> bool {
     workspace.nearest(position).is_some_and(|inside| inside.distance(position) <= tolerance)
 }
 
 /// The factors between units that are often confused.
 const FACTORS: [u32; 3] = [1000, 100, 10];
-/// Units are compared only if the known position is at least this far from the base, as a multiple
-/// of the tolerance.
+/// Units are compared only if the distance of the known position from the base is at least the
+/// tolerance multiplied by this number.
 const NEAR_BASE: f64 = 5.0;
-/// No table-top arm reaches farther, in metres.
+/// No tabletop arm reaches farther, in metres.
 const FAR: f64 = 5.0;
-/// How far a scaled position may be from the known position and still count as the same, as a share
-/// of the distance of the known position from the base. The tolerance is added.
+/// A position counts as the known position if their distance is at most the tolerance plus this
+/// share of the known position's distance from the base.
 const SHARE: f64 = 0.05;
 
 #[cfg(test)]

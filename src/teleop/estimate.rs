@@ -7,15 +7,16 @@
 //! - The operator lets the bridge *assume* a position: with `arm.assume_position`, or with two
 //!   calls of `~/set_armed`.
 //!
-//! A report or an accepted command counts only within its *session*. A session is one connection,
-//! or one unbroken run of replies. A session also ends if another controller joins, if the bridge
-//! disarms, if the arm is exchanged, or if the machine sleeps. The reason: after that, the arm may
-//! have been moved, homed or exchanged.
+//! A report or an accepted command counts only within its *session*. A session begins with a
+//! connection. It ends if the connection ends, for example because the machine slept. It also ends
+//! if another controller joins, the controller reports a fault, the bridge disarms, or the arm is
+//! exchanged. The reason: after that, the arm may have been moved, homed or exchanged. If the
+//! controller does not reply in time, its earlier reports no longer count, but the session goes on.
 //!
 //! Invariants:
-//! - The position is *known* if, in this session, the controller has reported it or has accepted a
-//!   command, and that is no longer ago than `arm.position_timeout`. It is *assumed* if the
-//!   operator states it. Otherwise it is unknown.
+//! - The position is *known* if the controller has reported it or accepted a command in this
+//!   session, within the last `arm.position_timeout`. It is *assumed* if the operator states it.
+//!   Otherwise it is unknown.
 //! - No motion begins while the position is unknown. If the bridge can request the position, it
 //!   does so before each motion, and the motion waits for the reply.
 //! - If a reported position is at most `arm.position_tolerance` away from the last accepted
@@ -25,13 +26,13 @@
 //!   the same arm, or if the operator assumes a position.
 //! - No motion begins while a line is unanswered, or before the arm has had the time to come back
 //!   from a rejected command.
-//! - After a rejection, the motion continues from the last accepted command, unless a report shows
-//!   that the arm rests elsewhere, or that it is too far away to follow.
-//! - If a controller that sends unsolicited reports all the time becomes silent, no motion begins
+//! - After a rejection, the motion continues from the last accepted command. If a report shows the
+//!   arm at rest elsewhere, or farther away than `limits.following_error`, the motion begins again.
+//! - If a controller sends unsolicited reports regularly and then becomes silent, no motion begins
 //!   before its next report.
-//! - Only the last command may be repeated, and only if the controller has accepted it, if nothing
-//!   has happened since, and if no report shows the arm elsewhere or moving. If the bridge can
-//!   request the position, it does so before the repetition.
+//! - Only the last command may be repeated. The controller must have accepted it, and no report may
+//!   show the arm elsewhere or moving. After a stop line or the end of the session it is not
+//!   repeated. If the bridge can request the position, it does so before the repetition.
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +54,7 @@ pub(super) struct ArmEstimate {
     accepted: Option<Command>,
     /// The motion has ended, or restarts after a rejection, and no command has been sent since.
     is_interrupted: bool,
-    /// Nothing has happened since the last command that would make a repetition unsafe.
+    /// Since the last command, nothing has happened that makes a repetition unsafe.
     undisturbed: bool,
     session: Session,
     following: FollowingError,
@@ -109,9 +110,9 @@ struct Report {
     /// Since when all reports have shown the arm at `here`.
     here_since: Instant,
     here: Position,
-    /// The report shows where the arm is, because it is at rest or something else moves it. The
-    /// reply that accepts a command is not such a report, because the arm then moves to the
-    /// command.
+    /// The report shows where the arm is, because the arm does not follow a command at this time.
+    /// A report in the reply that accepts a command is different, because the arm then moves to
+    /// that command.
     observed: bool,
     /// The report came after the controller accepted the last command.
     is_newer: bool,
@@ -122,8 +123,8 @@ struct Report {
     unasked: bool,
     /// How many unsolicited reports in a row were the same as the one before.
     repeats: u32,
-    /// The last time between two reports, if the controller reports all the time. `None` if it
-    /// may report only changes.
+    /// The last time between two reports, if the controller reports regularly. `None` if it may
+    /// report only changes.
     period: Option<Duration>,
     rests: bool,
 }
@@ -151,7 +152,7 @@ pub enum ReportAbout {
     Refused,
     /// A reply to another line: to a heartbeat, or to a stop line that the controller rejects.
     Observed,
-    /// An unsolicited report. The controller will also report a change.
+    /// An unsolicited report. The controller will also report the next change of the position.
     Unasked,
 }
 
@@ -270,8 +271,8 @@ impl Report {
         self.is_newer = !self.of_command;
     }
 
-    /// Finds out from the next unsolicited report whether the controller reports all the time, and
-    /// how often.
+    /// Uses the next unsolicited report to detect whether the controller reports regularly, and how
+    /// often.
     fn handle_unasked(&mut self, now: Instant, position: Position, moving: Option<bool>) {
         let since = now.saturating_duration_since(self.at);
         let is_same = self.unasked && (self.pose.position, self.moving) == (position, moving);
@@ -281,7 +282,7 @@ impl Report {
         }
     }
 
-    /// Returns whether the controller usually reports all the time, but its next report is overdue.
+    /// Returns whether the controller reports regularly, but its next report is overdue.
     fn is_overdue(&self, now: Instant) -> bool {
         let limit = self.period.map(|period| FRESH.max(OVERDUE * period));
         self.unasked && limit.is_some_and(|limit| now.saturating_duration_since(self.at) > limit)
@@ -372,8 +373,8 @@ impl ArmEstimate {
         }
     }
 
-    /// Records that a stop line is settled. `reported`: its reply contained the position at which
-    /// the arm has stopped.
+    /// Records that the reply to a stop line has come, or that the stop line or its reply was lost.
+    /// `reported`: the reply contained the position at which the arm has stopped.
     pub(super) fn handle_stop_answered(&mut self, reported: bool) {
         self.handle_answered_line();
         if reported {
@@ -553,8 +554,8 @@ impl ArmEstimate {
         *self = Self { left_start: true, ..Self::default() };
     }
 
-    /// Forgets the position assumed at the start, because the previous process did not end by
-    /// itself.
+    /// Forgets the position that was assumed at the start, because it was set for an earlier run of
+    /// the bridge.
     pub(super) fn forget_start(&mut self) {
         (self.left_start, self.session.assumed) = (true, None);
     }
@@ -592,8 +593,9 @@ impl ArmEstimate {
         self.best().map(|pose| pose.position)
     }
 
-    /// Returns the position at which a motion begins: inside the workspace if the arm is at most
-    /// `arm.position_tolerance` outside, and `arm.home` if the position is unknown.
+    /// Returns the position at which a motion begins. If the arm is at most
+    /// `arm.position_tolerance` outside the workspace, the position is inside. If the position of
+    /// the arm is unknown, returns `arm.home`.
     pub(super) fn position(&self, config: &TeleopConfig) -> Position {
         let Some(Pose { position, .. }) = self.best_within(config.position_tolerance) else {
             return config.home;
@@ -621,8 +623,8 @@ impl ArmEstimate {
     fn best_within(&self, tolerance: f64) -> Option<Pose> {
         let Session { commanded, reports, assumed, .. } = &self.session;
         let seen = reports.iter().find(|report| report.observed).map(|report| report.pose);
-        // If a report is near the last pose of an earlier session, that pose counts too. Otherwise
-        // an arm that sags would sink a little with each session.
+        // If a report is near the last pose of an earlier session, that pose counts as the last
+        // accepted command. Otherwise an arm that sags would sink a little with each session.
         let is_near =
             |former: &Pose| seen.is_some_and(|seen| seen.position.distance(former.position) <= tolerance);
         let former = || self.former.filter(is_near).map(|former| Pose { orientation: None, ..former });
@@ -846,8 +848,8 @@ impl ArmEstimate {
     }
 
     /// Returns when the arm has had the time to come back from the last command, which the
-    /// controller may have rejected. So the step from that command to the next one keeps the speed
-    /// limits too.
+    /// controller may have rejected. With this wait, the step from that command to the next command
+    /// keeps the speed limits too.
     fn back_at(&self, sent_at: Instant, sent: Command, config: &TeleopConfig) -> Instant {
         let way = self.position(config).distance(sent.position) / config.approach_limits().speed;
         let turn = config
@@ -865,8 +867,8 @@ fn home(config: &TeleopConfig) -> Pose {
 
 /// How long a reply to a position request remains valid for the start of a motion.
 const FRESH: Duration = Duration::from_millis(500);
-/// After this many equal reports in a row, each at most [`LONGEST_PERIOD`] after the one before, a
-/// controller counts as reporting all the time.
+/// A controller counts as reporting regularly after this many equal reports in a row. Each must
+/// come at most [`LONGEST_PERIOD`] after the report before it.
 const REPEATS: u32 = 5;
 const LONGEST_PERIOD: Duration = Duration::from_secs(2);
 /// A regular report is overdue after this many periods.
@@ -1716,7 +1718,7 @@ mod tests {
         assert_eq!((quick(750), quick(751)), (Ok(()), Err(PositionUnknown::Awaited)));
         let slow = reports(&every(2000, 6));
         assert_eq!((slow(18_000), slow(18_001)), (Ok(()), Err(PositionUnknown::Awaited)));
-        // A controller that reports a change of another value from time to time.
+        // This controller only reports when another value changes. Its next report is not overdue.
         assert_eq!((reports(&every(50, 5))(90_000), reports(&every(2001, 9))(90_000)), (Ok(()), Ok(())));
         let moves: Vec<_> = every(50, 5).into_iter().chain([(250, 0.3), (300, 0.2)]).collect();
         let only_changes = reports(&moves);

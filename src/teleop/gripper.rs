@@ -1,9 +1,9 @@
 //! Decides whether the gripper opens or closes, with hysteresis and a debounce time.
 //!
 //! A *wish* is the state that the hand or the gripper topic currently requests. A *state message*
-//! on the gripper topic names the state, as a bool or as a text such as "closed". It is a wish by
-//! itself. A number on this topic, or any value in the message of a target, is a wish only after a
-//! second one agrees.
+//! on the gripper topic names the state, as a bool or as a text such as "closed". One state message
+//! is a wish. A number on this topic, or any value in the message of a target, becomes a wish only
+//! if the next value requests the same state.
 //!
 //! Each command carries the *decision*. The decision is the first of these that exists:
 //!
@@ -13,18 +13,19 @@
 //!    reported.
 //!
 //! Invariants:
-//! - A decision that no accepted command has carried never takes effect later. After a refusal, a
+//! - A decision that was not in an accepted command never takes effect later. After a rejection, a
 //!   loss, the end of a motion, a disarm, a stop, a lost link or changed settings
-//!   ([`GripperDecider::handle_void`]), the decision is the state. The debounce time of the wish
-//!   then starts from the beginning.
-//! - A state message stays valid until another message contradicts it, and while its publisher is
-//!   in the graph. Numbers and values in targets are a wish only if two of them agree while the
+//!   ([`GripperDecider::handle_void`]), the decision is the state again. The debounce time of the
+//!   wish then starts from the beginning.
+//! - A state message stays valid until another message contradicts it, or until its publisher
+//!   leaves the graph. Numbers and values in targets are a wish only if two of them agree while the
 //!   hand is visible, and if the last one is recent.
 //! - A wish counts only after it has lasted for the debounce time while a hand is visible. So if
 //!   the hand is lost, the gripper keeps its state, whatever the topic requests.
 //! - The first wish is not debounced if the gripper's state is only a guess. A state message
 //!   replaces the guess.
-//! - A report changes the state, but during motion only after the motion has ended.
+//! - A report changes the state. A report that arrives during motion changes the state when the
+//!   motion ends.
 //! - If a command of this connection has been accepted, reports do not count while the gripper may
 //!   still be moving. A report of "open" then counts only if "closed" has been reported since the
 //!   command. In that case the gripper was opened by other means. A gripper that holds an object
@@ -52,14 +53,15 @@ pub(super) struct GripperDecider {
     /// The state in the last command of this motion.
     sent: Option<Gripper>,
     wish: Option<Wish>,
-    /// Whether a wish has arrived, or a command has been sent, since this arm is in use.
+    /// Whether a wish has arrived or a command has been sent while this arm has been in use.
     settled: bool,
-    /// Whether the controller may or may not have executed a command that changes the state.
+    /// Whether it is unknown if the controller has executed a command that changes the state.
     in_doubt: bool,
     /// Whether the node that published the wish has left.
     orphaned: bool,
-    /// The deadline of the first motion's wait for the first wish. The motion waits while a node
-    /// publishes on the gripper topic, and for a second number after the first number.
+    /// When the first motion stops waiting for the first wish. If a node publishes on the gripper
+    /// topic, the motion waits for its first message. After a first number, it waits for a second
+    /// number.
     awaited_until: Option<Instant>,
     /// Whether a number has arrived that may become the first wish.
     has_number: bool,
@@ -83,9 +85,10 @@ struct Wish {
     /// Whether the wish came in a state message of the gripper topic. Such a wish stays valid
     /// without repetition.
     names_state: bool,
-    /// Since when the wish has lasted. `None` if its time begins at the next known time.
+    /// Since when the wish has lasted. `None` after a restart: the debounce time begins at the next
+    /// call that passes `now`.
     since: Option<Instant>,
-    /// When the wish was last repeated, and when the time before that.
+    /// When the last message with this wish arrived, and when the message before it arrived.
     last: Instant,
     before: Option<Instant>,
     /// Whether the wish has lasted for the debounce time.
@@ -161,8 +164,8 @@ impl GripperDecider {
     pub(super) fn handle_target(&mut self, now: Instant, input: GripperInput, config: &GripperConfig) {
         let wanted = config.wanted(input);
         if wanted == Some(Gripper::Open) && !config.target_opens {
-            // The hand may be lost. Only a state message may open the gripper, and this target
-            // does not contradict it.
+            // The hand may be lost. Only a state message may open the gripper, and this target does
+            // not contradict such a message.
             self.wish.take_if(|wish| !wish.names_state);
         } else {
             self.handle_wanted(now, wanted, false);
@@ -215,9 +218,9 @@ impl GripperDecider {
         }
     }
 
-    /// Handles a latched sample that may be older than samples of other publishers. It sets the
-    /// state until one of them publishes, unless the controller has reported the gripper, because a
-    /// report is newer. A single number has no effect.
+    /// Handles a latched sample that may be older than samples of other publishers. Its state is
+    /// used until a publisher sends the next sample. If the controller has reported the gripper,
+    /// the sample is ignored, because the report is newer. A single number has no effect.
     pub(super) fn handle_kept(&mut self, input: GripperInput) {
         match input {
             GripperInput::Wanted(wanted) if !self.settled && self.source == Source::Assumed => {
@@ -227,7 +230,7 @@ impl GripperDecider {
         }
     }
 
-    /// Handles the passing of time. A wish that was restarted begins to last now.
+    /// Handles the passing of time. The debounce time of a restarted wish begins now.
     pub(super) fn handle_time(&mut self, now: Instant) {
         if let Some(wish) = &mut self.wish {
             wish.since.get_or_insert(now);
@@ -287,7 +290,7 @@ impl GripperDecider {
         (self.state, self.source) = (gripper, Source::Accepted);
     }
 
-    /// Records that the controller has refused a command, or that the command or its reply was
+    /// Records that the controller has rejected a command, or that the command or its reply was
     /// lost.
     pub(super) fn handle_refused(&mut self) {
         self.in_doubt |= self.sent.is_some_and(|sent| sent != self.state);
@@ -304,7 +307,7 @@ impl GripperDecider {
         self.handle_void();
     }
 
-    /// Discards the decision that no accepted command has carried. The debounce time of the wish
+    /// Discards the decision if it was not in an accepted command. The debounce time of the wish
     /// starts from the beginning.
     pub(super) fn handle_void(&mut self) {
         self.sent = None;
@@ -335,8 +338,9 @@ impl GripperDecider {
 
     /// Records that a node has left that may have published the wish.
     ///
-    /// A wish that is not yet the decision must not move the gripper later, so it is discarded now.
-    /// During motion (`moving`), the wish of a state message is discarded when this motion ends.
+    /// A wish must not move the gripper after its publisher has left, so the wish is discarded now.
+    /// Exception: during motion (`moving`), the wish of a state message is discarded when this
+    /// motion ends.
     pub(super) fn handle_left(&mut self, moving: bool) {
         (self.orphaned, self.awaited_until) = (true, None);
         self.wish.take_if(|wish| !moving || !wish.names_state);
@@ -582,7 +586,7 @@ mod tests {
         scene.gripper.handle_sent(Closed);
         scene.gripper.handle_refused();
         assert_eq!(scene.decided(0), Closed, "no debounce after a refusal either");
-        // The second wish needs it after a command has carried the first wish.
+        // After a command contained the first wish, the second wish needs the debounce time.
         scene.gripper.handle_sent(Closed);
         scene.want(1, Open);
         assert_eq!(scene.decided(300), Closed);

@@ -1,4 +1,4 @@
-//! Why the bridge refuses a sample, in words for the operator.
+//! Why the bridge rejects a sample, in words for the operator.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,8 +124,8 @@ pub enum ClockCause {
          false here; set use_sim_time: true here too, or false at the sender"
     )]
     SenderOnSimulatedTime,
-    /// The difference is more than a day, in the direction that neither of the two cases above
-    /// explains.
+    /// The difference is more than a day, and neither of the two cases above explains its
+    /// direction.
     #[error("use_sim_time is {simulated} here; {}", if *simulated { SAME_CLOCK } else { SAME_DATE })]
     OfAnotherDay {
         /// Whether this node uses simulated time.
@@ -138,7 +138,7 @@ fn hertz(rate: f64) -> String {
     if rate < 0.95 { format!("{rate:.2}") } else { format!("{rate:.1}") }
 }
 
-/// Returns the limit that a rate is below, as text.
+/// Returns the minimum rate that the targets do not reach, as text.
 fn lowest_rate(rate: f64, min_rate: f64, input_timeout: Duration) -> String {
     if rate < min_rate {
         format!("input.min_rate {} Hz", hertz(min_rate))

@@ -1,9 +1,9 @@
 //! Whether the controller accepts commands: the state of the link, and the consecutive commands
-//! that were refused.
+//! that were rejected.
 //!
-//! Invariant: after `teleop.max_consecutive_errors` consecutive refusals, motion pauses. Each
-//! further refusal restarts the pause. An accepted command or a new connection ends the streak and
-//! the pause.
+//! Invariant: after `teleop.max_consecutive_errors` consecutive rejections, motion pauses. Each
+//! further rejection restarts the pause. An accepted command or a new connection ends the streak
+//! and the pause.
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ impl LinkView {
         matches!(self, Self::Down | Self::Partial)
     }
 
-    /// Returns the obstacle that the link presents to motion. `None` if the link is ready.
+    /// Returns why the link prevents motion. `None` if the link is ready.
     pub(super) fn obstacle(self) -> Option<Obstacle> {
         match self {
             Self::Ready => None,
@@ -39,18 +39,18 @@ impl LinkView {
     }
 }
 
-/// The streak of consecutive refused commands.
+/// The streak of consecutive rejected commands.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RejectionStreak {
     count: u32,
-    /// When the first command of the streak was refused.
+    /// When the first command of the streak was rejected.
     since: Option<Instant>,
     /// When the next command may be sent, after the streak has reached the limit.
     pause_until: Option<Instant>,
 }
 
 impl RejectionStreak {
-    /// Counts a refused command. If the streak reaches `limit`, motion pauses for `settle_time`,
+    /// Counts a rejected command. If the streak reaches `limit`, motion pauses for `settle_time`,
     /// but at least for [`MIN_PAUSE`].
     pub(super) fn handle_rejected(&mut self, now: Instant, limit: u32, settle_time: Duration) {
         self.count = self.count.saturating_add(1);
@@ -65,7 +65,7 @@ impl RejectionStreak {
         *self = Self::default();
     }
 
-    /// Returns whether every command has been refused for so long that an operator may be working
+    /// Returns whether every command has been rejected for so long that an operator may be working
     /// on the arm.
     pub(super) fn is_long(&self, now: Instant) -> bool {
         self.since.is_some_and(|since| now.saturating_duration_since(since) >= LONG_STREAK)
@@ -82,8 +82,8 @@ impl RejectionStreak {
     }
 }
 
-/// After a streak of this length an emergency stop may be active. Some controllers report it only
-/// by refusing commands.
+/// If every command has been rejected for this long, an emergency stop may be active. Some
+/// controllers do not report an emergency stop, and only reject commands.
 pub(super) const LONG_STREAK: Duration = Duration::from_secs(30);
 /// The least pause after a streak.
 const MIN_PAUSE: Duration = Duration::from_millis(500);

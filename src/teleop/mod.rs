@@ -8,7 +8,7 @@
 //! next call of [`Teleop::handle_timeout`]. An earlier call or a second call is harmless.
 //!
 //! ```text
-//!              ~/set_armed, or by itself once         target reached
+//!              ~/set_armed, or automatically once     target reached
 //!   DISARMED ────────────────────────────▶ APPROACH ────────────────▶ TRACKING
 //!      ▲                                     ▲  │ input or link fails   │
 //!      │ ~/reset                  good again │  ▼                       │
@@ -19,13 +19,14 @@
 //!
 //! 1. [`Target`]: every coordinate is finite by construction.
 //! 2. [`Teleop::handle_target`] (`state_machine`) receives it.
-//! 3. `input/` transforms it to the arm's base frame and checks its age, jumps and signs of a live
-//!    hand.
-//! 4. `planner/` filters it, applies the clutch, moves it inside the [`Workspace`] and limits speed
-//!    and acceleration.
-//! 5. [`Teleop::poll_command`] returns the command. The orientation has its own speed limit.
+//! 3. `input/` transforms it to the arm's base frame. It checks the age of the target, detects
+//!    jumps, and checks that the target comes from a live hand.
+//! 4. `planner/` filters the target, couples the hand to the arm if motion is relative, and moves
+//!    the target inside the [`Workspace`]. It limits the speed and the acceleration of the command.
+//!    The tool's orientation has its own speed limit.
+//! 5. [`Teleop::poll_command`] returns the command.
 //!
-//! The other files do not process the target. They answer these questions:
+//! Each of these files answers one question:
 //!
 //! | file | question |
 //! |---|---|
@@ -34,7 +35,7 @@
 //! | `mode` | the mode in the diagram |
 //! | `armed_for` | which publisher's hand may move the arm |
 //! | `stop` | why a stop is latched |
-//! | `estimate`, `doubt`, `following` | the arm's position: is it known, and does the arm follow |
+//! | `estimate`, `doubt`, `following` | whether the arm's position is known, and the arm follows |
 //! | `stop_line` | whether a stop line is due, and whether the controller accepted it |
 //! | `gripper` | whether the gripper is open or closed |
 //! | `link_view` | whether the controller accepts commands |

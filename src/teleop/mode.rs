@@ -82,13 +82,13 @@ pub enum Disarmed {
          data: true to arm, and see the log"
     )]
     WithoutStateFile,
-    /// The controller has refused every command for the time `after`.
+    /// The controller has rejected every command for the time `after`.
     #[error(
         "disarmed: the controller has refused every command for {:.0} s; call ~/set_armed with data: true to arm again",
         after.as_secs_f64()
     )]
     ByRefusals {
-        /// How long the controller has refused commands.
+        /// How long the controller has rejected commands.
         after: Duration,
     },
     /// There was no connection for `teleop.rearm_after`.
@@ -105,7 +105,7 @@ pub enum Disarmed {
     ByRetarget,
 }
 
-/// Why a request of an operator was refused.
+/// Why a request of an operator was rejected.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ArmingError {
     /// `~/set_armed` true while a stop is latched.
@@ -291,7 +291,7 @@ impl Mode {
     }
 
     /// Changes from following to approaching, because something other than the hand moves the goal,
-    /// or because a command was refused or lost.
+    /// or because a command was rejected or lost.
     pub(super) fn approach_again(&mut self) {
         if self.0 == State::Tracking {
             self.0 = State::Approach;
@@ -305,8 +305,8 @@ impl Mode {
         }
     }
 
-    /// Handles a changed `arming`. It never arms. If the bridge has not armed yet, `operator`
-    /// removes the permission to arm automatically.
+    /// Handles a changed `arming`. This never arms the bridge. If the bridge has not armed yet,
+    /// `operator` removes the permission to arm automatically.
     pub(super) fn handle_arming(&mut self, arming: Arming) {
         if self.0 == State::ArmsItself {
             *self = Self::new(arming);

@@ -40,20 +40,20 @@ pub enum Obstacle {
     /// Several nodes publish on one input topic. Names the publishers.
     #[error("{0}; stop all but one, because the arm follows only one hand")]
     MultiplePublishers(Arc<str>),
-    /// The bridge refused the newest sample.
+    /// The bridge rejected the newest sample.
     #[error("{0}")]
     Input(InputFault),
     /// No target has been received yet.
     #[error("no target received yet")]
     NoInput,
-    /// The newest target is too old, or no message has arrived since the bridge refused the newest
+    /// The newest target is too old, or no message has arrived since the bridge rejected the newest
     /// target.
     #[error("no new target for {:.1} s{}", age.as_secs_f64(), last_refusal(refused.as_ref()))]
     Stale { age: Duration, refused: Option<InputFault> },
     /// A node publishes on the gripper topic, but its first message has not arrived yet.
     #[error("waiting for the first message of the gripper's publisher")]
     GripperAwaited,
-    /// The planner found no way from the arm to the target.
+    /// The planner found no route from the arm to the target.
     #[error(
         "no way to the target around workspace.keep_out and workspace.reach_min was found; move the hand to a \
          position that the arm can reach, or make these regions smaller"
@@ -172,7 +172,7 @@ macro_rules! waits {
     };
 }
 
-/// Matches a reason that lasts until a good target follows a refused target.
+/// Matches a reason that lasts until a good target follows a rejected target.
 macro_rules! refused {
     ($fault:pat) => {
         waits!(Obstacle::Input($fault))
@@ -260,7 +260,7 @@ fn explain(unknown: &PositionUnknown) -> String {
     }
 }
 
-/// Returns the end of the line for a target that is `outside` metres outside the workspace.
+/// Returns the end of the reason for a target that is `outside` metres outside the workspace.
 fn clamped(outside: f64) -> String {
     // Show millimetres for a short distance.
     let digits = if outside < 0.01 { 3 } else { 2 };
@@ -276,7 +276,7 @@ impl StopTrouble {
     }
 }
 
-/// Returns the end of the line for missing targets: why the bridge refused the last message.
+/// Returns the end of the reason for missing targets: why the bridge rejected the last message.
 fn last_refusal(refused: Option<&InputFault>) -> String {
     refused.map(ToString::to_string).map_or_else(String::new, |fault| {
         format!("; the last was refused: {}", fault.trim_start_matches("target refused: "))

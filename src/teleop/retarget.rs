@@ -13,7 +13,7 @@ use super::workspace::{Admitted, Workspace};
 use crate::geometry::{Orientation, Position, PositionError};
 
 /// The transform from the tracker's frame to the arm's base frame: `base = translation + rotation ·
-/// (scale ∘ tracker)`.
+/// (scale ∘ tracker)`. The operator `∘` multiplies each axis separately.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Retarget {
     scale: Vector3<f64>,
@@ -87,7 +87,7 @@ impl Clutch {
     /// `hand` and `arm` are the current positions in the arm's base frame.
     ///
     /// # Errors
-    /// The workspace does not admit the hand, or the result is not a valid [`Position`].
+    /// The workspace rejects the position of the hand, or the result is not a valid [`Position`].
     pub(super) fn place(
         self,
         mode: RetargetMode,

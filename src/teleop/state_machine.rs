@@ -1,13 +1,14 @@
 //! The state machine of teleoperation. Callers pass events in and take commands out.
 //!
 //! Invariants:
-//! - A command is planned only if, at that moment, the mode permits motion, the link is ready, the
-//!   input is good and there is no other obstacle.
-//! - When motion ends, the hand is released.
-//! - If `teleop.hold_behavior` is `stop`, a stop line becomes due when a motion ends that has sent
-//!   a command. It also becomes due after every `~/stop` and at the shutdown.
-//! - Only the hand makes the arm follow. If anything else moves the goal, the arm approaches the
-//!   goal.
+//! - A command of a motion is planned only while the mode permits motion, the link is ready, the
+//!   input is good and there is no other obstacle. On the way home the input does not matter.
+//!   Without motion, only the last command may be repeated.
+//! - When a motion ends, hand and arm are no longer coupled. The next motion couples them again.
+//! - If `teleop.hold_behavior` is `stop`, a stop line becomes due in three cases: a motion ends
+//!   after its first command, a stop is requested, or the bridge shuts down.
+//! - In the mode TRACKING only the hand moves the goal. If anything else moves the goal, the mode
+//!   becomes APPROACH.
 //! - A stop stays latched while `stop.topic` demands it.
 //! - After [`Teleop::handle_shutdown`] the bridge sends nothing except a stop line.
 
@@ -41,7 +42,7 @@ pub struct Teleop {
     stop_watch: StopWatch,
     armed_for: ArmedFor,
     link: LinkView,
-    /// Since when there has been no connection.
+    /// Since when a required connection has been missing.
     down_since: Option<Instant>,
     rejections: RejectionStreak,
     input: Input,
@@ -53,7 +54,8 @@ pub struct Teleop {
     /// The fault in the newest report. It stays until a report without a fault, or until an
     /// operator arms.
     fault: Option<Arc<str>>,
-    /// Until when a second `~/set_armed` true sends the arm home from an unknown position.
+    /// The end of the time in which a second `~/set_armed` true confirms the motion home from an
+    /// unknown position.
     confirm_until: Option<Instant>,
     stop_line: StopLine,
     shutting_down: bool,
@@ -68,7 +70,7 @@ pub struct Counters {
     /// Commands that the speed limit or the workspace changed. Commands that only speed up or brake
     /// do not count.
     pub limited: u64,
-    /// Samples that were refused.
+    /// Samples that were rejected.
     pub dropped_input: u64,
 }
 
@@ -114,10 +116,11 @@ impl Teleop {
     /// Handles a target.
     ///
     /// # Errors
-    /// Returns why the target was refused. Motion then holds until the next good target, unless the
-    /// target was a single zero.
+    /// Returns why the target was rejected. Motion then holds until the next good target, unless
+    /// the target was a single zero.
     pub fn handle_target(&mut self, now: Instant, target: Target) -> Result<(), InputFault> {
-        // A gap is a loss, even if no timeout has been handled since.
+        // If no target came for longer than the timeout, the hand was lost. Detect this even if
+        // `handle_timeout` has not been called since.
         self.update(now);
         if let Err(fault) = self.judge_publisher(now, &target) {
             self.counters.dropped_input += 1;
@@ -183,9 +186,9 @@ impl Teleop {
         self.update(now);
     }
 
-    /// Handles a latched sample that one of several publishers of the gripper topic sent earlier.
-    /// The other publishers may have sent newer samples. So the first motion waits for a newer
-    /// sample as if this one did not exist.
+    /// Handles a latched sample of the gripper topic, if the topic has several publishers. Another
+    /// publisher may have sent a newer sample. Therefore the first motion still waits for the next
+    /// sample.
     pub fn handle_kept_gripper(&mut self, now: Instant, input: GripperInput) {
         if self.gripper.is_settled() {
             self.handle_gripper(now, input);
@@ -207,8 +210,8 @@ impl Teleop {
             self.rejections.end();
             self.gripper.handle_link_down();
             if link == LinkView::Partial {
-                // The connected controllers still have to reply, but a controller that joins has
-                // received nothing.
+                // The connected controllers still reply to earlier lines. A controller that joins
+                // now has received no line.
                 self.estimate.renew_session(&self.config);
             } else {
                 self.estimate.handle_link_down(&self.config);
@@ -225,8 +228,8 @@ impl Teleop {
         }
     }
 
-    /// Disarms if the link returns after such a long time that the operator no longer expects
-    /// motion.
+    /// Disarms if a connection was missing for `teleop.rearm_after` and is now open again, because
+    /// the operator no longer expects motion.
     fn handle_outage(&mut self, now: Instant) {
         if self.link.is_down() {
             self.down_since.get_or_insert(now);
@@ -256,7 +259,7 @@ impl Teleop {
         self.update(now);
     }
 
-    /// Handles a reply that refuses a command.
+    /// Handles a reply that rejects a command.
     pub fn handle_rejected(&mut self, now: Instant) {
         self.estimate.handle_rejected();
         self.gripper.handle_refused();
@@ -286,7 +289,7 @@ impl Teleop {
         }
     }
 
-    /// Handles a reply in which the controller refuses to stop.
+    /// Handles a reply in which the controller rejects a stop line.
     pub fn handle_stop_refused(&mut self) {
         self.estimate.handle_stop_answered(false);
         self.stop_line.handle_refused();
@@ -301,8 +304,8 @@ impl Teleop {
     /// Handles the state that the controller of `arm` reports. `about` states what the report
     /// refers to.
     ///
-    /// Call it for each expected reply and for each unsolicited state. Call it before the method
-    /// that handles the reply's meaning for its line.
+    /// Call it for each expected reply and for each unsolicited state. If the report is in a reply,
+    /// call it before the method for that reply, such as [`Teleop::handle_acknowledged`].
     pub fn handle_report(
         &mut self,
         now: Instant,
@@ -337,8 +340,8 @@ impl Teleop {
         self.gripper.handle_reported(now, gripper);
     }
 
-    /// Records that every controller that can report its position has done so, unsolicited or in
-    /// the reply to a heartbeat.
+    /// Records that the bridge has received a report from every controller that can report its
+    /// position. The report was unsolicited or in the reply to a heartbeat.
     pub fn handle_answered(&mut self, now: Instant) {
         self.estimate.handle_answer(now, true);
         self.update(now);
@@ -349,8 +352,8 @@ impl Teleop {
         self.estimate.handle_answer(now, false);
     }
 
-    /// Handles a reply that accepts a stop line. No motion begins before it. `reported` states
-    /// whether it contains the position at which the arm stopped.
+    /// Handles a reply that accepts a stop line. No motion begins before this reply. `reported`
+    /// states whether the reply contains the position at which the arm stopped.
     pub fn handle_stop_answered(&mut self, reported: bool) {
         self.estimate.handle_stop_answered(reported);
         self.stop_line.handle_accepted();
@@ -406,7 +409,8 @@ impl Teleop {
     }
 
     /// Accepts a second call as the operator's permission to go home from an unknown position.
-    /// Returns a text about the position that the call assumes.
+    /// Returns a text for the operator that names the assumed position. It is empty if no position
+    /// is assumed.
     fn confirm_position(&mut self, now: Instant) -> Result<&'static str, ArmingError> {
         let confirmed = self.confirm_until.take().is_some_and(|until| now <= until);
         let Some(unknown) = self.needs_confirmation(now) else { return Ok("") };
@@ -443,7 +447,7 @@ impl Teleop {
             return Err(ArmingError::NotGoingHome(obstacle.to_string()));
         }
         self.change_mode(Mode::go_home)?;
-        // The gripper keeps its state, whatever the fingers do.
+        // The gripper keeps its state, even if the hand requests another state.
         self.gripper.handle_void();
         let orientation = self.config.orientation.map(|turning| turning.home);
         self.planner.head_for(self.config.home, orientation);
@@ -470,8 +474,8 @@ impl Teleop {
         Duration::from_secs_f64((2.0 * (way / speed + speed / acceleration)).max(turn)) + HOME_MARGIN
     }
 
-    /// Returns the obstacle on the way home. A position that the controller may still report is not
-    /// an obstacle before the first command.
+    /// Returns the obstacle to the motion home. Before the first command, a position report that
+    /// has not come yet is not an obstacle.
     fn home_obstacle(&self, now: Instant) -> Option<Obstacle> {
         let awaited = |obstacle: &Obstacle| *obstacle == Obstacle::Position(PositionUnknown::Awaited);
         self.arm_obstacle(now)
@@ -524,7 +528,8 @@ impl Teleop {
     /// may change only while disarmed.
     pub fn handle_config(&mut self, now: Instant, config: TeleopConfig) {
         let before = std::mem::replace(&mut self.config, config);
-        // The home position that the operator saw in the first reply may have changed.
+        // The error of the first `~/set_armed` call contained the home position. It may have
+        // changed.
         self.confirm_until = None;
         self.input.handle_config(now, &before, &self.config);
         if before.gripper != self.config.gripper {
@@ -533,7 +538,7 @@ impl Teleop {
         let has_other_meaning =
             before.retarget != self.config.retarget || before.retarget_mode != self.config.retarget_mode;
         if has_other_meaning && self.mode.is_armed() {
-            // The node refuses this change while armed, because a resting hand would move the arm.
+            // The node rejects this change while armed, because a resting hand would move the arm.
             self.change_mode(|mode| mode.disarm(Disarmed::ByRetarget));
         }
         if before.hold_behavior != self.config.hold_behavior && !self.mode.is_moving() {
@@ -559,8 +564,8 @@ impl Teleop {
         self.update(now);
     }
 
-    /// Handles that the computer has just woken up after a sleep of this length. The steady clock
-    /// stood still during the sleep, so nothing that was good before the sleep is good now.
+    /// Records that the computer has just woken up. `slept` is the length of the sleep. The steady
+    /// clock stood still during the sleep. Therefore input from before the sleep is no longer good.
     pub fn handle_slept(&mut self, now: Instant, slept: Duration) {
         self.input.handle_slept(now, slept);
         self.update(now);
@@ -613,8 +618,8 @@ impl Teleop {
         self.estimate.handle_stop_sent();
     }
 
-    /// Returns the command to send now, if a command is due. Nothing changes until
-    /// [`Teleop::handle_sent`]. Call it after the command has been sent.
+    /// Returns the command to send now, if a command is due. The state does not change. After the
+    /// command has been sent, call [`Teleop::handle_sent`].
     #[must_use]
     pub fn poll_command(&self, now: Instant) -> Option<Planned> {
         if self.poll_command_at(now)? > now {
@@ -722,7 +727,7 @@ impl Teleop {
         self.counters
     }
 
-    /// Returns the age of the newest good target, if there has been one since the last refused
+    /// Returns the age of the newest good target, if there has been one since the last rejected
     /// target.
     pub fn input_age(&self, now: Instant) -> Option<Duration> {
         self.input.age(now)
@@ -794,8 +799,8 @@ impl Teleop {
         if away {
             self.mode.require_settling();
         }
-        // If the first command was refused, or the arm is seen elsewhere after a refusal, the
-        // motion begins again.
+        // If the first command was rejected, or a report after a rejection shows the arm elsewhere,
+        // the motion begins again.
         self.begun = self.begun && self.estimate.goes_on(self.config.position_tolerance);
         let clear = if self.mode.is_going_home() {
             self.home_obstacle(now).is_none()
@@ -813,7 +818,7 @@ impl Teleop {
             self.mode.require_settling();
         }
         self.armed_for.handle_armed(now, self.mode.is_armed());
-        // If this step restarted the wish for the gripper, its time begins now.
+        // If this step restarted the wish for the gripper, the debounce time begins now.
         self.gripper.handle_time(now);
     }
 
@@ -840,8 +845,8 @@ impl Teleop {
             self.armed_for.release();
         }
         if self.mode.motion() == Motion::Disarmed {
-            // An operator may now move the arm by other means. A pending confirmation belongs to
-            // the time before.
+            // An operator may now move the arm by other means. So a second `~/set_armed` call no
+            // longer confirms the position.
             self.confirm_until = None;
             self.estimate.renew_session(&self.config);
         }
@@ -872,8 +877,8 @@ impl Teleop {
         }
     }
 
-    /// Returns the last command if repeating it is safe and changes nothing. Neither the arm nor
-    /// the gripper has been seen in another state.
+    /// Returns the last command if a repetition is safe and changes nothing: no report shows the
+    /// arm at another position, and the gripper is in the state of that command.
     fn repeatable(&self) -> Option<Command> {
         let tolerance = self.config.position_tolerance;
         let changes_nothing = |last: &Command| {
@@ -905,7 +910,7 @@ impl Teleop {
         }
     }
 
-    /// Restarts the motion from the last accepted command, because a later command was refused or
+    /// Restarts the motion from the last accepted command, because a later command was rejected or
     /// lost.
     fn restart_motion(&mut self) {
         if self.mode.is_moving() {
@@ -932,8 +937,8 @@ impl Teleop {
         self.obstacle(now)
     }
 
-    /// Returns why the arm's position is unknown. Returns `None` if the motion has begun since the
-    /// position was known.
+    /// Returns why the arm's position is unknown. Returns `None` after the first command of a
+    /// motion, because the motion began at a known position.
     fn position_obstacle(&self, now: Instant) -> Option<Obstacle> {
         let unknown = if self.begun { None } else { self.estimate.check(now, &self.config).err() };
         unknown.map(Obstacle::Position)
@@ -973,7 +978,7 @@ impl Teleop {
     }
 }
 
-/// The time that the way home may take in addition to its length, because timers and replies are
+/// This time is added to the calculated duration of the motion home, because timers and replies are
 /// late.
 const HOME_MARGIN: Duration = Duration::from_secs(2);
 /// The time within which an operator has to call `~/set_armed` again.

@@ -1,8 +1,8 @@
 //! Latched stops: their causes, and the topic that requests a stop.
 //!
 //! Invariants:
-//! - A stop is latched while the last message on `stop.topic` is true, or while the topic is silent
-//!   after its first message. A reset does not release it.
+//! - A stop is latched while the last message on `stop.topic` is true. It is also latched while no
+//!   message comes for `stop.timeout` after the first message. A reset does not release this stop.
 //! - No message on `stop.topic` releases a stop.
 
 use std::sync::Arc;
@@ -23,8 +23,8 @@ pub enum StopCause {
         /// `stop.timeout`.
         timeout: Duration,
     },
-    /// The last run of the bridge left a stop, or did not record how it ended. Contains the cause
-    /// as text.
+    /// The last run of the bridge ended with a latched stop, or did not record how it ended.
+    /// Contains the cause as text.
     #[error("{0}")]
     Before(Arc<str>),
 }

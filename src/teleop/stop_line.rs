@@ -4,7 +4,7 @@
 //! Invariants:
 //! - A stop line is due until it has been passed to the connection, or until the connection has
 //!   ended.
-//! - If the controller has not received the stop line or refuses it, the trouble is reported until
+//! - If the controller has not received the stop line or rejects it, the trouble is reported until
 //!   the controller accepts a stop line, or until motion begins again.
 
 /// The state of the stop line.
@@ -80,7 +80,7 @@ impl StopLine {
         (self.unanswered, self.trouble) = (false, None);
     }
 
-    /// Records that the controller has refused the stop line.
+    /// Records that the controller has rejected the stop line.
     pub(super) fn handle_refused(&mut self) {
         (self.unanswered, self.trouble) = (false, Some(StopTrouble::Refused));
     }

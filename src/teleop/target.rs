@@ -101,7 +101,7 @@ impl GripperInput {
 /// The frames that a target can be in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Frame {
-    /// The tracker's frame. The target is retargeted.
+    /// The tracker's frame. [`Retarget`](super::Retarget) transforms the target.
     Tracker,
     /// The arm's base frame. The target is used without a transform.
     Base,
@@ -143,7 +143,7 @@ pub fn strip_leading_slash(frame_id: &str) -> &str {
     frame_id.strip_prefix('/').unwrap_or(frame_id)
 }
 
-/// Clocks of two machines that are merely not synchronised differ by less than this.
+/// If two clocks differ by more than this, a missing synchronisation is not the cause.
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]
@@ -171,7 +171,7 @@ mod tests {
         };
         let (wall, yesterday) = (1_795_767_257, 1_795_767_257 - 100_000);
         assert_eq!(cause(wall, 100, true), ClockCause::SenderOnSystemTime);
-        // A recording that is played back has the clock of the day of its recording.
+        // The stamps of a recording show the time at which the recording was made.
         assert_eq!(cause(wall, yesterday, true), ClockCause::SenderOnSystemTime);
         assert_eq!(cause(100, wall, false), ClockCause::SenderOnSimulatedTime);
         assert_eq!(cause(yesterday, wall, false), ClockCause::SenderOnSimulatedTime);

@@ -1,11 +1,12 @@
-//! Refuses jumps of the target. A target jumps if the tracker confuses two hands or estimates a
+//! Rejects jumps of the target. A target jumps if the tracker confuses two hands or estimates a
 //! wrong position.
 //!
 //! Invariants:
 //! - The distance between two consecutive admitted positions is at most the limit. The exception is
 //!   a target that has stayed near the second position for `confirm`, without a gap and without a
-//!   refused message.
-//! - The guard forgets the last position only after an absence that makes the hand settle again.
+//!   rejected message.
+//! - The guard forgets the last position after an absence that makes the hand settle again. It also
+//!   forgets the position if the publisher or the meaning of positions changes.
 
 use std::time::Instant;
 
@@ -13,10 +14,11 @@ use crate::geometry::Position;
 use crate::teleop::config::TeleopConfig;
 use crate::teleop::input_fault::InputFault;
 
-/// Refuses a jump of the target until the target has stayed near the new position.
+/// Rejects a jump of the target until the target has stayed near the new position.
 ///
 /// Each sample there must be within [`JumpConfig::distance`](crate::teleop::JumpConfig) of the
-/// previous sample. Motion then continues with an approach, because refused targets came before it.
+/// previous sample. Motion then continues with an approach, because rejected targets came before
+/// it.
 #[derive(Debug, Default)]
 pub struct JumpGuard {
     last: Option<Position>,
@@ -68,7 +70,7 @@ impl JumpGuard {
         Ok(())
     }
 
-    /// Records a message that was refused for another reason than a jump. The target then has not
+    /// Records a message that was rejected for another reason than a jump. The target then has not
     /// stayed at the new position.
     pub fn handle_refused(&mut self) {
         self.elsewhere = None;
@@ -91,7 +93,7 @@ mod tests {
 
     const CONFIG: JumpConfig = JumpConfig { distance: 0.15, confirm: Duration::from_millis(300) };
 
-    /// Returns which samples `(ms, x)` are admitted. An x of `None` is a refused message.
+    /// Returns which samples `(ms, x)` are admitted. An x of `None` is a rejected message.
     fn admitted_at(samples: &[(u64, Option<f64>)], jump: JumpConfig) -> Vec<bool> {
         let (start, config) = (Instant::now(), TeleopConfig { jump, ..settings() });
         let mut guard = JumpGuard::default();

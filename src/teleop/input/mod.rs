@@ -2,11 +2,11 @@
 //!
 //! Invariants:
 //! - A target becomes a [`Sample`] only if every guard in this folder admits it.
-//! - After a refused target the input is bad until the next good target. Exception: a single zero
+//! - After a rejected target the input is bad until the next good target. Exception: a single zero
 //!   while a hand is visible is skipped.
-//! - After the computer has slept, the input is bad. Targets are refused for a while, because they
+//! - After the computer has slept, the input is bad. Targets are rejected for a while, because they
 //!   may have waited since before the sleep.
-//! - Motion never follows two senders at the same time.
+//! - If two senders are detected on one topic, motion holds.
 
 mod jump;
 mod senders;
@@ -115,16 +115,16 @@ impl Input {
         Ok(Sample { origin, stamp: target.stamp, position, orientation, resumes, frame_moved })
     }
 
-    /// Returns whether the last target was a single zero while a hand is visible, at its position
-    /// or after a jump. Some trackers send single zeros during motion. Such a zero is not a target,
-    /// but not a loss either.
+    /// Returns whether the last target was a single zero while a hand is visible. The hand may be
+    /// at its last position or, after a jump, at another position. Some trackers send single zeros
+    /// during motion. Such a zero is neither a target nor a loss.
     pub(super) fn skips_last(&self, now: Instant, config: &TeleopConfig) -> bool {
         let jumped = matches!(self.watchdog.fault(), Some(InputFault::Jump { .. }));
         self.zeros == 1 && (jumped || self.good_since(now, config).is_some())
     }
 
-    /// Returns whether the frame of the target has moved so much more than the hand in it that the
-    /// arm must approach again.
+    /// Returns whether the arm must approach again, because the frame of the target has moved more
+    /// than the hand in this frame, by more than [`NEAR`].
     ///
     /// `position` is the target in the arm's base frame. If a frame moves in small steps while the
     /// hand rests in it, the steps add up.
@@ -157,8 +157,8 @@ impl Input {
         self.watchdog.handle_fault(fault);
     }
 
-    /// Records that an operator has armed. The hand gets time to appear, but its absence does not
-    /// become shorter.
+    /// Records that an operator has armed. The hand gets `teleop.rearm_after` to appear. If the
+    /// hand was absent for long, it still has to settle.
     pub(super) fn handle_armed(&mut self, now: Instant) {
         self.armed_at = Some(now);
     }
@@ -249,8 +249,8 @@ impl Input {
         self.last_good.max(self.armed_at).map(|since| since + limit.max(config.input_timeout))
     }
 
-    /// Returns when the input changes without an event, maybe in the past. If `settling` is set,
-    /// the end of settling counts too.
+    /// Returns the times at which the input changes without an event. They may be in the past. If
+    /// `settling` is set, they include the end of settling.
     pub(super) fn deadlines(
         &self,
         now: Instant,
@@ -293,10 +293,10 @@ impl Input {
         }
     }
 
-    /// Returns when a sender whose last message was refused counts as stopped.
+    /// Returns when a sender whose last message was rejected counts as stopped.
     ///
-    /// No message must have arrived for `input.timeout` and for several of the sender's own
-    /// intervals. The refusal must also have been the published reason for long enough to be read.
+    /// This is the case if no message has arrived for `input.timeout` and for several intervals of
+    /// the sender. The rejection must also stay the published reason until an operator can read it.
     fn stopped_at(&self, config: &TeleopConfig) -> Option<Instant> {
         self.watchdog.fault()?;
         let interval = self.intervals[0].min(self.intervals[1]);
@@ -320,7 +320,7 @@ fn in_base_frame(target: &Target, config: &TeleopConfig) -> Result<Position, Pos
 /// How much farther than the hand its frame may move without a new approach, in metres. An approach
 /// ends at this distance.
 const NEAR: f64 = 0.005;
-/// The least time for which a refusal stays the reason. It is longer than the 1 s between two
+/// The least time for which a rejection stays the reason. It is longer than the 1 s between two
 /// diagnostics.
 const SHOWN_FOR: Duration = Duration::from_millis(1500);
 /// How many consecutive messages may be missing before a sender counts as stopped. One or two

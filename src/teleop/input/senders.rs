@@ -1,9 +1,9 @@
 //! Detects several senders on one topic from the content of their messages.
 //!
-//! The graph shows how many nodes publish, but a message does not contain its publisher. A
-//! publisher that never sends is harmless, for example an idle panel. Two publishers that send must
-//! not be blended into one hand. Therefore, while the graph shows more than one publisher, a
-//! [`SenderWatch`] looks for values that change back and forth:
+//! The graph shows how many nodes publish. The middleware does not always report the publisher of a
+//! message. A publisher that never sends is harmless, for example an idle panel. The bridge must
+//! not treat the targets of two publishers as one hand. Therefore, while the graph shows more than
+//! one publisher, a [`SenderWatch`] looks for values that change back and forth:
 //!
 //! - The target jumps away from a position and later jumps back. A jump is long compared with the
 //!   distance between two consecutive targets and with the noise of the stream.
@@ -113,7 +113,7 @@ impl SenderWatch {
         self.publishers.as_ref().filter(|_| self.quiet_at().is_some_and(|quiet| now < quiet))
     }
 
-    /// Returns the time at which the last sign of a second sender is old enough.
+    /// Returns when the signs of a second sender no longer stop motion.
     pub fn quiet_at(&self) -> Option<Instant> {
         self.signs.until.max(self.flickers.until).max(self.other_until)
     }
@@ -124,8 +124,8 @@ impl SenderWatch {
     }
 }
 
-/// Signs of a second sender. Enough signs within a time mean a second sender, until there has been
-/// no sign for [`QUIET`].
+/// Signs of a second sender. If enough signs come within a certain time, there is a second sender.
+/// It counts as present until there has been no sign for [`QUIET`].
 #[derive(Debug, Default)]
 struct Signs {
     /// The times of the last signs. The newest is first.
@@ -266,18 +266,19 @@ const QUIET: Duration = Duration::from_secs(3);
 const UNKNOWN_PUBLISHERS: &str = "2 publishers on the topic of targets";
 /// Signs within this time come from two senders.
 const WITHIN: Duration = Duration::from_secs(4);
-/// How many signs within which time are enough. `FLICKERS` is for a value that a single tracker may
-/// let flicker.
+/// How many signs are enough, and within which time. `FLICKERS` is for values that sometimes change
+/// back and forth with a single tracker too.
 const SIGNS: (usize, Duration) = (4, WITHIN);
 const FLICKERS: (usize, Duration) = (8, Duration::from_secs(10));
 /// A sender that alternates with another sender sends at most this many consecutive messages.
 const SHORT_RUN: u32 = 3;
 /// The least distance of a jump, in metres. The arm treats hands that are closer as one hand.
 const LEAST_JUMP: f64 = 0.002;
-/// How many times longer a jump is than the distance between consecutive targets of one hand.
+/// A jump is at least this many times longer than the distance between consecutive targets of one
+/// hand.
 const JUMP_RATIO: f64 = 6.0;
-/// How many times nearer a target is to the hand that it jumps to than to the hand that it jumps
-/// from.
+/// After a jump, the target is at least this many times nearer to its new hand than to its old
+/// hand.
 const NEARER: f64 = 3.0;
 /// How many hands a watch can distinguish.
 const HANDS: usize = 4;

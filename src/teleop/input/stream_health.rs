@@ -1,7 +1,7 @@
 //! Detects streams that no longer come from a live hand although messages still arrive. Signs are
 //! exact repetition and a low rate.
 //!
-//! Invariant: a stream is refused while its targets have been exactly the same for
+//! Invariant: a stream is rejected while its targets have been exactly the same for
 //! `frozen_timeout`, or while they arrive more slowly than `min_rate` or `input.timeout` allows.
 
 use std::time::{Duration, Instant};
@@ -70,8 +70,8 @@ impl StreamHealth {
         }
     }
 
-    /// Returns the rate in Hz over the newest intervals that were too long. If the newest was short
-    /// enough, returns the rate over all recorded intervals.
+    /// Returns the rate in Hz over the newest intervals that were too long. If the newest interval
+    /// was short enough, returns the rate over all recorded intervals.
     fn slow_rate(&self, longest: Duration) -> f64 {
         let newest_first = || self.intervals.iter().rev().flatten().copied();
         let long: Vec<_> = newest_first().take_while(|interval| *interval > longest).collect();

@@ -3,8 +3,8 @@
 //!
 //! Invariants:
 //! - A sample that is older than the timeout is not fresh. Neither its stamp nor a later change of
-//!   the timeout changes this.
-//! - After a refused sample the input is bad until the next good sample.
+//!   the timeout makes the sample fresh again.
+//! - After a rejected sample the input is bad until the next good sample.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ impl Watchdog {
     /// Returns when the sample was taken, on the steady clock.
     ///
     /// After a jump back in time, the next target is compared with the new time. So a restarted
-    /// sender or simulation is refused only once.
+    /// sender or simulation is rejected only once.
     pub fn admit(
         &mut self,
         now: Instant,
@@ -81,13 +81,13 @@ impl Watchdog {
         *self = Self::default();
     }
 
-    /// Records a refused sample.
+    /// Records a rejected sample.
     pub fn handle_fault(&mut self, fault: InputFault) {
         self.good = None;
         self.fault = Some(fault);
     }
 
-    /// Returns why the last sample was refused. `None` if it was accepted.
+    /// Returns why the last sample was rejected. `None` if it was accepted.
     pub fn fault(&self) -> Option<&InputFault> {
         self.fault.as_ref()
     }

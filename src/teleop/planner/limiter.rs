@@ -3,7 +3,8 @@
 //! A *walk* is the sequence of commanded positions of one motion. Let `p` be the position of a
 //! command, `Δp` its difference to the position before, and `dt` the time between the two commands.
 //! Then `v = Δp / dt` is the velocity of the command, and `v_before` is the velocity of the command
-//! before. For each command, at any timing, the limiter keeps three rules:
+//! before. For each command, at any timing, the limiter keeps three rules. The only exception is a
+//! late step (last paragraph), which may slow down by more than rule 2 allows.
 //!
 //! - Rule 1, speed: `|v| ≤ speed`.
 //! - Rule 2, acceleration: `|v - v_before| ≤ acceleration · dt`.
@@ -203,8 +204,8 @@ impl Limiter {
         if keeps_inside(&wanted) {
             return wanted;
         }
-        // Braking stays inside the workspace unless the limits have become stricter. Standing still
-        // does so always.
+        // Braking keeps the walk inside the workspace unless the limits have become stricter.
+        // Standing still always keeps the walk inside.
         let safe = if keeps_inside(&stopping) { stopping } else { Vector3::zeros() };
         let (mut low, mut high) = (0.0, 1.0);
         for _ in 0..BISECTIONS {
@@ -276,7 +277,7 @@ mod tests {
         let goal = at(before + 0.004);
         let step = walk.step(goal, PERIOD);
         assert!(step.limit.is_some());
-        // A step back does not end at a goal behind the walk either.
+        // If the goal is behind the walk, the next step does not end there either: the walk brakes.
         let mut walk = Walk::at_full_speed();
         let behind = at(walk.0.position().coordinates()[0] - 0.000_5);
         let step = walk.step(behind, PERIOD);

@@ -9,8 +9,9 @@
 //!   command is one step of the [`Limiter`] and one step of the orientation, starting from the
 //!   command before.
 //! - If there is no route to a goal, the planner searches again with each sample.
-//! - A motion begins only after the arm has had the time to come to rest from the last command on
-//!   any connection. It also waits for one period of the command rate.
+//! - Before a motion begins, the arm gets the time to come to rest after the last command. This
+//!   command may have been sent on an earlier connection. At least one period of the command rate
+//!   passes between this command and the motion.
 
 mod filter;
 mod limiter;
@@ -40,7 +41,8 @@ pub(super) struct Planner {
     goal: Option<Goal>,
     /// A fixed destination, such as home. It has priority over the hand.
     destination: Option<Goal>,
-    /// The ramp of the present motion. `None` before its first command.
+    /// The ramp of the present motion: the walk of the [`Limiter`]. `None` before its first
+    /// command.
     ramp: Option<Limiter>,
     cadence: Cadence,
     momentum: Option<Momentum>,
@@ -466,9 +468,9 @@ impl Momentum {
 
 /// The schedule of commands.
 ///
-/// Invariant: on average, commands that are sent a little late still keep their rate. Timers are
-/// late, some by a millisecond. Therefore the next command compensates the delay of the last one,
-/// but at most a quarter of the period.
+/// Invariant: if commands are sent a little late, the mean rate is still the command rate. Timers
+/// are late, some by a millisecond. If the last command was late by at most a quarter of the
+/// period, the next command is due one period after the due time of the last command.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cadence {
     /// When the last command was due, if it was only a little late. Otherwise when it was sent.

@@ -91,7 +91,7 @@ impl Progress {
     }
 }
 
-/// Returns how long a walk may come no nearer, because it may have to brake first and to come back.
+/// Returns how long a walk may make no progress. It may first have to brake and turn around.
 fn patience(limits: Limits) -> Duration {
     Duration::from_secs_f64((2.0 + 4.0 * limits.speed / limits.acceleration).min(MAX_PATIENCE))
 }
@@ -133,7 +133,7 @@ mod tests {
         assert!(!progress.is_out_of_reach(), "the walk comes nearer");
         walk(&mut progress, 100, |_| 0.001);
         assert!(!progress.is_out_of_reach(), "the walk is at the goal");
-        // 2 s, and 4 times 0.25 m/s by 1.5 m/s².
+        // The patience is 2 s + 4 · 0.25 m/s / (1.5 m/s²) = 2.67 s.
         walk(&mut progress, 26, |step| 0.1 + 0.01 * f64::from(step % 2));
         assert!(!progress.is_out_of_reach(), "the walk may turn around");
         let mut progress = Progress::default();

@@ -184,8 +184,8 @@ impl Workspace {
         if span <= 0.0 {
             return None;
         }
-        // The parts are so short that from each point of the route at least the next point of the
-        // arc is visible past the smaller sphere.
+        // The parts of the arc are so short that the sphere of the inner reach never hides the next
+        // point of the arc.
         let parts = (span / (0.9 * (nearest / radius).acos())).ceil();
         let at = |part: f64| {
             let (sine, cosine) = (on + span * part / parts).sin_cos();

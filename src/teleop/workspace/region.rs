@@ -3,8 +3,8 @@
 //!
 //! Invariants:
 //! - A free path keeps a distance of [`MARGIN`] from each obstacle. If the path begins nearer to an
-//!   obstacle, it does not come nearer than that. So if its ends are rounded to a micrometre, the
-//!   path between them is free too.
+//!   obstacle, it does not come nearer than its start. So if the ends of the path are rounded to a
+//!   micrometre, the path between the rounded ends is free too.
 //! - A path that begins inside a keep-out box is not free.
 
 use std::sync::Arc;

@@ -160,12 +160,11 @@ fn within(point: Point3<f64>, region: &Region) -> Point3<f64> {
 
 /// The distance of the points from boxes and sphere, in metres.
 pub(super) const CLEARANCE: f64 = 2e-3;
-/// The distance that the path between two points keeps from boxes and sphere, in metres. From a
-/// position at most this far from a point, everything that is visible from the point is visible
-/// too.
+/// The distance that the path between two points keeps from boxes and sphere, in metres. If a
+/// position is at most this far from a point of the graph, the same points are visible from both.
 const SIGHT: f64 = 0.5 * CLEARANCE;
-/// The largest angle, seen from the origin, at which a point around the base is still visible from
-/// the sphere: 25°.
+/// A point around the base is visible from a point on the sphere if the angle between them, seen
+/// from the origin, is at most this: 25°, in radians.
 const HORIZON: f64 = 0.436;
 /// With more boxes the graph is empty, because the search would take too long.
 const MOST_BOXES: usize = 100;
