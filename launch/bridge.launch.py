@@ -21,9 +21,9 @@ Your own launch file can include it with the same arguments. This example starts
             for side, host in hosts.items()
         ])
 
-An included launch file sees every argument of the including launch file. Therefore the arguments of
-the bridge begin with "aether_", so that the bridge does not use the `params_file` or the `host` of
-another package. ("bridge_" is not possible, because ros_gz_bridge has a `bridge_name`.)
+A launch file that you include sees every argument of your launch file. Your file may have a
+`params_file` or a `host` for another package. The bridge must not use them, so its arguments begin
+with "aether_". ("bridge_" is not possible, because ros_gz_bridge has a `bridge_name`.)
 `namespace`, `use_sim_time` and `log_level` have their usual names, because all nodes of a launch
 share them.
 """
@@ -67,12 +67,12 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "aether_assume_position",
         default_value="",
-        description="Position of the arm, for a controller that does not report it. home: the arm is at arm.home now. last: the arm is at the last accepted command. none: unknown; an operator must confirm the position.",
+        description="Assumed position of the arm, if the controller does not report it. home: the arm is at arm.home when the bridge starts. last: the arm stays at the last accepted command. none: unknown; an operator must confirm the position. Empty: as in the parameter file.",
     ),
     DeclareLaunchArgument(
         "aether_respawn",
         default_value="false",
-        description="true: start the bridge again 2 s after it has ended, unless its arguments or parameters are wrong. The arm then does not move until an operator arms the bridge. If the controller does not report the position of the arm, the operator must also confirm it: see docs/safety.md.",
+        description="true: start the bridge again 2 s after it has ended, unless its arguments or parameters are wrong. After such a restart the arm does not move until an operator arms the bridge. If the controller does not report the position of the arm, the operator must also confirm the position: see docs/safety.md.",
     ),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node and of its topics."),
     DeclareLaunchArgument("use_sim_time", default_value="", description="true: use the time on /clock."),
@@ -96,7 +96,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 class Used(str):
-    """An argument of an earlier bridge of this launch. launch keeps it for the next include."""
+    """A value that was given to an earlier bridge of this launch. launch keeps it."""
 
     used = True
 
@@ -176,7 +176,7 @@ def bridge(context: LaunchContext) -> list[Node]:
 
 
 def true_or_false(context: LaunchContext, name: str) -> bool:
-    """Return a boolean argument. The error names it, which the error of launch does not."""
+    """Return a boolean argument. Unlike launch, name the argument in the error."""
     value = context.launch_configurations[name]
     try:
         return evaluate_condition_expression(context, [TextSubstitution(text=value)])
@@ -199,7 +199,8 @@ def readable(given: str) -> str:
 def ended(event: ProcessExited, context: LaunchContext, respawn: bool) -> list[EmitEvent]:
     """Return the actions after the end of the bridge.
 
-    launch alone would start it again after every exit code.
+    With respawn, launch itself would start the bridge again after every exit code. This function
+    prevents it if a new start would fail in the same way.
     """
     code = event.returncode
     if code == 0 or context.is_shutdown or (respawn and code not in PERMANENT_FAILURES):
@@ -211,8 +212,9 @@ def ended(event: ProcessExited, context: LaunchContext, respawn: bool) -> list[E
     def fail(_event: Shutdown, _context: LaunchContext) -> None:
         raise RuntimeError(reason)
 
-    # ros2 launch must also end with an exit code, but only after the rest of the launch has ended.
-    # The handler is the last in the list, because launch does not call the handlers after an error.
+    # ros2 launch must also end with a nonzero exit code, but only after the rest of the launch has
+    # ended. The handler is appended as the last one: it raises an error, and launch calls no
+    # handler after an error.
     context.register_event_handler(OnShutdown(on_shutdown=fail), append=True)
     if not respawn:
         return []

@@ -74,7 +74,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def state_folder() -> str:
-    """Return a temporary state folder, so that a killed demo does not stop the next demo."""
+    """Return a temporary state folder. In a permanent one, a killed demo would leave a stop."""
     folder = tempfile.mkdtemp(prefix="aether_demo_")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -106,9 +106,9 @@ def incompatible_subscriber(rig):
 
 
 ROWS = [
-    Harmless("clients die between request and answer", clients_die, check=is_still_served),
-    Harmless("a client that no response can reach", client_is_unreachable, check=is_still_served),
-    Harmless("a storm of valid and invalid parameters", parameter_storm),
+    Harmless("service clients die before they get the response", clients_die, check=is_still_served),
+    Harmless("a service client that cannot receive a response", client_is_unreachable, check=is_still_served),
+    Harmless("a storm of valid and invalid parameter changes", parameter_storm),
     Harmless("a subscriber with an incompatible QoS", incompatible_subscriber),
 ]
 

@@ -213,7 +213,7 @@ ROWS = [
         setup=simulated,
     ),
     Fault(
-        "a burst of 10 kHz with a stop request in it",
+        "targets at 10 kHz, with a stop request among them",
         burst,
         motion="STOPPED",
         shows="stopped by ~/stop",
@@ -233,7 +233,7 @@ ROWS = [
         tracker_starts_again,
         motion="DISARMED",
         shows="another publisher sends targets",
-        within="a second after its last target",
+        within="1 s after the last target of the old publisher",
         end=armed_again,
     ),
     Fault(

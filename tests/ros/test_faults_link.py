@@ -193,7 +193,7 @@ def is_not_disturbed(rig):
 
 
 ROWS = [
-    Fault("refused", killed(), "BACKOFF", shows="Connection refused", within="link.backoff.initial", end=restarted),
+    Fault("the new connection is refused", killed(), "BACKOFF", shows="Connection refused", within="link.backoff.initial", end=restarted),
     Fault(
         "a connection attempt without reply",
         swallows,
@@ -204,7 +204,7 @@ ROWS = [
         parameters={"link.connect_timeout": 0.5},
     ),
     Fault(
-        "accepted, then silence",
+        "the new connection is accepted, but no reply comes",
         accepts_and_is_silent,
         "UNRESPONSIVE",
         shows=SILENT,
@@ -212,7 +212,7 @@ ROWS = [
         parameters=SHORT,
     ),
     Fault(
-        "silence, then a late reply",
+        "no reply, then a late reply",
         silence,
         "UNRESPONSIVE",
         shows=SILENT,
@@ -228,7 +228,7 @@ ROWS = [
         end=sends_the_rest,
     ),
     Fault(
-        "silence until the bridge reconnects",
+        "no reply until the bridge reconnects",
         silence,
         "BACKOFF",
         shows="no reply for link.timeout 0.8 s",
@@ -236,7 +236,7 @@ ROWS = [
         parameters=SHORT,
     ),
     Fault(
-        "single bytes and never a newline",
+        "the controller sends bytes, but never a newline",
         lambda rig: rig.send_pieces(itertools.repeat(b"."), 0.05),
         "BACKOFF",
         shows="no reply for link.timeout 0.8 s",
@@ -253,33 +253,33 @@ ROWS = [
         parameters={"link.banner_lines": 1, "link.banner_timeout": 0.5},
         setup=with_banner,
     ),
-    Fault("killed, connection reset", killed(), "BACKOFF", shows="no connection to the controller", end=restarted),
-    Fault("killed, connection closed", killed(reset=False), "BACKOFF", shows="closed the connection", end=restarted),
-    Fault("killed before its reply", killed_before_reply, "BACKOFF", shows="Connection refused", end=restarted),
-    Fault("connection reset in the middle of a line", killed(b'{"sta'), "BACKOFF", shows="no connection", end=restarted),
+    Fault("the controller is killed; connection reset", killed(), "BACKOFF", shows="no connection to the controller", end=restarted),
+    Fault("the controller is killed; connection closed", killed(reset=False), "BACKOFF", shows="closed the connection", end=restarted),
+    Fault("the controller is killed before its reply", killed_before_reply, "BACKOFF", shows="Connection refused", end=restarted),
+    Fault("connection reset in the middle of a reply", killed(b'{"sta'), "BACKOFF", shows="no connection", end=restarted),
     Fault(
-        "connection closed in the middle of a line", killed(b'{"sta', False), "BACKOFF", shows="in the middle of a line", end=restarted
+        "connection closed in the middle of a reply", killed(b'{"sta', False), "BACKOFF", shows="in the middle of a line", end=restarted
     ),
-    Fault("restarted immediately", revived, "BACKOFF", shows="no connection"),
+    Fault("the controller restarts immediately", revived, "BACKOFF", shows="no connection"),
     Fault(
-        "restarted; its arm has moved to another home",
+        "the controller restarts; its arm homes elsewhere",
         homed_elsewhere,
         "BACKOFF",
         shows="no connection",
         end=is_approached_there,
     ),
     Fault(
-        "restarted; reports metres on a millimetre wire",
+        "the controller restarts and reports m, not mm",
         counts_in_metres,
         shows="1000 times larger; check that wire.position_unit",
         within="link.backoff.initial",
         parameters={"link.heartbeat.period": 0.1, "workspace.reach_min": 0.05},
     ),
     Fault(
-        "stops reading", stops_reading, "UNRESPONSIVE", shows=SILENT, within="link.reply_timeout", end=reads_again
+        "the controller stops reading", stops_reading, "UNRESPONSIVE", shows=SILENT, within="link.reply_timeout", end=reads_again
     ),
     Fault(
-        "stops reading and never replies",
+        "the controller stops reading and never replies",
         stops_reading,
         "BACKOFF",
         shows=("receive window", "does the controller read"),
@@ -299,7 +299,7 @@ ROWS = [
         setup=with_little_room,
     ),
     Fault(
-        "its cable is pulled",
+        "the controller's cable is pulled",
         lambda rig: rig.machine.pull_out(),
         "BACKOFF",
         shows="is the cable in",
@@ -308,7 +308,7 @@ ROWS = [
         setup=on_another_machine,
     ),
     Fault(
-        "its cable is pulled while the arm rests",
+        "the cable is pulled while the arm rests",
         loses_the_cable_at_rest,
         "BACKOFF",
         shows="is the cable in",
@@ -317,7 +317,7 @@ ROWS = [
         setup=on_another_machine,
     ),
     Fault(
-        "its machine is switched off",
+        "the controller's machine is switched off",
         lambda rig: rig.machine.switch_off(),
         "BACKOFF",
         shows="is the cable in",
@@ -326,7 +326,7 @@ ROWS = [
         setup=on_another_machine,
     ),
     Fault(
-        "its host name gets another address",
+        "the controller's host name gets another address",
         moves_to_another_address,
         "BACKOFF",
         shows="no connection",
@@ -334,7 +334,7 @@ ROWS = [
         setup=by_name,
     ),
     Fault(
-        "its host name no longer resolves",
+        "the controller's host name no longer resolves",
         loses_its_name,
         "BACKOFF",
         shows="cannot resolve host 'arm.test'",
@@ -348,7 +348,7 @@ ROWS = [
         "BACKOFF",
         "DISARMED",
         shows="no reply for link.timeout 0.8 s",
-        within="its start + link.timeout",
+        within="from the start of the second bridge + link.timeout",
         parameters=SHORT,
         check=is_not_disturbed,
     ),

@@ -113,9 +113,9 @@ OFTEN = {"link.heartbeat.period": 0.1}
 ROWS = [
     answers("two replies to one command", OK + OK, "no command was waiting for"),
     answers("a megabyte without a newline", b"x" * 1_000_000, "longer than 4096 bytes"),
-    answers("not UTF-8", b'{"status":"\xff"}\n', "not UTF-8"),
+    answers("a reply that is not UTF-8", b'{"status":"\xff"}\n', "not UTF-8"),
     answers("JSON nested a thousand levels", DEEP, "recursion limit"),
-    answers("a member twice", b'{"status":"ok","status":"ok"}\n', "duplicate field"),
+    answers("a reply with the same JSON member twice", b'{"status":"ok","status":"ok"}\n', "duplicate field"),
     answers("an unknown status", b'{"status":"done"}\n', 'the status "done"'),
     answers("plain text instead of JSON", b"OK\n", "is not a reply"),
     answers("a status of NUL and escape characters", b'{"status":"\\u0000\\u001b[2J"}\n', "\ufffd\ufffd[2J"),
@@ -133,10 +133,10 @@ ROWS = [
         "many error replies, with NUL and escapes",
         lambda rig: rig.answer(error("no \x00\x1b[2J way")),
         shows="refused 5 commands in a row, last reply: 'no \ufffd\ufffd[2J way'",
-        within="the fifth refusal",
+        within="the fifth error reply",
     ),
     Fault(
-        "a fault in its replies",
+        "the controller reports a fault",
         reports(fault="joint 3 is hot"),
         shows="the controller reports the fault 'joint 3 is hot'",
         parameters=OFTEN,
@@ -162,7 +162,7 @@ ROWS = [
     Harmless("datagrams: every third line lost", loses_every_third, parameters=DATAGRAMS, setup=by_datagrams),
     Harmless("datagrams: replies from another program", stranger, parameters=DATAGRAMS, setup=by_datagrams),
     Fault(
-        "datagrams: replies ten lines late",
+        "datagrams: each reply is for ten lines before",
         number(lambda seq: [seq - 10]),
         "UNRESPONSIVE",
         shows="the controller does not answer",
