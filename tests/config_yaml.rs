@@ -70,7 +70,7 @@ ros2 param describe /aether_bridge limits.speed
 |---|---|
 | at any time | The new value applies immediately. During motion it applies from the next command on. |
 | only while disarmed | Call `~/set_armed` with `data: false` first. |
-| only by a new start | Set the parameter in the file, or with `-p NAME:=VALUE`, and start the bridge again. |
+| only at start | Set the parameter in the file, or with `-p NAME:=VALUE`, and start the bridge again. |
 
 The bridge rejects an unknown name, a wrong type and a value out of range. The error contains the allowed values.
 YAML needs quotes around a text like `y`, `on` or `0`. In a list, write every number with a decimal point.

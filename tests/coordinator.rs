@@ -275,7 +275,9 @@ fn rejected_stop_line_is_the_reason() {
     stop(&mut scene, Some(ReplyStatus::Error));
     assert_eq!(reason_and_kind(&scene).1, "stop_refused");
     assert!(
-        reason_and_kind(&scene).0.starts_with("holding, but the controller refused to stop: no new target")
+        reason_and_kind(&scene)
+            .0
+            .starts_with("holding, but the controller rejected the stop line: no new target")
     );
     scene.coordinator.teleop.handle_stop();
     stop(&mut scene, None);
@@ -310,7 +312,7 @@ fn connection_end_without_stop_reply_is_the_reason() {
     scene.coordinator.handle_failed(scene.now, LinkError::Closed);
     let (reason, kind) = reason_and_kind(&scene);
     assert_eq!(kind, "stop_unanswered");
-    let begins = "holding, but the controller has not answered the stop line: no connection to the controller: the \
+    let begins = "holding, but the controller has not replied to the stop line: no connection to the controller: the \
                   controller closed the connection";
     assert!(reason.starts_with(begins), "{reason}");
 }
@@ -908,7 +910,7 @@ fn first_status_names_the_cause_of_no_connection() {
     let before = scene.coordinator.status_key(scene.now);
     scene.coordinator.handle_stage(Stage::Banner { received: 1, wanted: 2 });
     assert_ne!(scene.coordinator.status_key(scene.now), before, "the status is not published");
-    let greeting = "waiting for 2 greeting lines of arm:5000 (link.banner_lines), 1 so far";
+    let greeting = "waiting for 2 banner lines of arm:5000 (link.banner_lines), 1 so far";
     assert_eq!(reason(&scene), format!("{down}: {greeting}"));
     assert_eq!(scene.coordinator.status(scene.now).state, LinkState::Connecting);
     scene.coordinator.handle_stage(Stage::Auth);
@@ -963,10 +965,10 @@ fn unfinished_reply_is_quoted_while_overdue() {
     let reason = |scene: &Scene| scene.coordinator.status(scene.now).reason;
     assert_eq!(
         reason(&scene),
-        "holding: the controller does not answer: no reply for link.reply_timeout 0.5 s"
+        "holding: the controller does not reply: no reply for link.reply_timeout 0.5 s"
     );
     scene.coordinator.link.handle_instead(PeerId::ONLY, Some("\"OK\" has come".into()));
-    assert_eq!(reason(&scene), "holding: the controller does not answer: \"OK\" has come");
+    assert_eq!(reason(&scene), "holding: the controller does not reply: \"OK\" has come");
 }
 
 #[test]

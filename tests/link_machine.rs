@@ -532,7 +532,7 @@ fn timeout_error_mentions_earlier_replies() {
     scene.send(0.2);
     scene.pass(3000);
     let error = scene.link.last_error().unwrap().to_string();
-    assert_eq!(error, "no reply for link.timeout 3.0 s: an earlier line was answered");
+    assert_eq!(error, "no reply for link.timeout 3.0 s: the controller replied to an earlier line");
 }
 
 #[test]
@@ -546,7 +546,7 @@ fn reply_clears_the_input_instead_of_reply() {
     scene.send(0.2);
     scene.pass(3000);
     let error = scene.link.last_error().unwrap().to_string();
-    assert!(error.ends_with("an earlier line was answered"), "{error}");
+    assert!(error.ends_with("the controller replied to an earlier line"), "{error}");
 }
 
 #[test]
@@ -737,7 +737,7 @@ fn rejected_client_is_named_in_the_error() {
         scene.link.handle_failed(scene.now, LinkError::Closed);
         assert_eq!(
             scene.link.last_error().unwrap().to_string(),
-            "the controller refused this client: 'another client is served'; does it serve another client?"
+            "the controller rejected this connection: 'another client is served'; does it serve another client?"
         );
     }
     // One rejected command among others does not mean that the client is rejected.

@@ -467,9 +467,9 @@ mod tests {
             "received message=",
             "link up",
             "link down",
-            "input refused",
-            "the controller refused the stop line",
-            "command refused by the controller",
+            "input rejected",
+            "the controller rejected the stop line",
+            "command rejected by the controller",
         ];
         let stop = ("teleop.hold_behavior", text("stop"));
         assert_state_is_free(std::slice::from_ref(&stop), answer, &words).await;
@@ -478,7 +478,7 @@ mod tests {
             ("link.heartbeat.period", Value::Real(0.05)),
             ("link.expect_reply", Value::Boolean(true)),
         ];
-        assert_state_is_free(&settings, answer, &["the controller refused a heartbeat"]).await;
+        assert_state_is_free(&settings, answer, &["the controller rejected a heartbeat"]).await;
         let settings = [stop.clone(), ("link.expect_reply", Value::Boolean(false))];
         assert_state_is_free(&settings, |_| Some("OK\n"), &["ignored error=", "sent line="]).await;
         let settings = [stop, ("link.transport", text("tcp_server"))];

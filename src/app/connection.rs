@@ -60,7 +60,7 @@ impl Connection {
         }
     }
 
-    /// Waits for the greeting. After each read, calls `note` with the number of greeting lines
+    /// Waits for the greeting. After each read, calls `note` with the number of banner lines
     /// received so far. Fails if the connection has to end.
     pub(super) async fn greet(&mut self, note: impl Fn(u32)) -> Result<(), LinkError> {
         let wanted = self.wire.banner_lines;

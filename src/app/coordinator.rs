@@ -230,7 +230,7 @@ impl Coordinator {
         match outcome {
             Outcome::Acknowledged(command) => self.teleop.handle_acknowledged(now, &command),
             Outcome::Rejected(_) => {
-                let detail = || format!("command refused by the controller message={message}");
+                let detail = || format!("command rejected by the controller message={message}");
                 self.log_lines.extend(LogLine::detail(Level::DEBUG, detail));
                 self.report.handle_rejected(message);
                 self.teleop.handle_rejected(now);
@@ -238,7 +238,7 @@ impl Coordinator {
             Outcome::StopAcknowledged => self.teleop.handle_stop_answered(position.is_some()),
             Outcome::StopRejected => {
                 self.log_lines.push(LogLine::warn(format!(
-                    "the controller refused the stop line; if it does not support it, set teleop.hold_behavior to 'silent' \
+                    "the controller rejected the stop line; if it does not support it, set teleop.hold_behavior to 'silent' \
                      message={message}"
                 )));
                 self.teleop.handle_stop_refused();
@@ -248,7 +248,7 @@ impl Coordinator {
                 self.teleop.handle_answered(now);
                 if !std::mem::replace(&mut self.heartbeat_refusal_logged, true) {
                     self.log_lines.push(LogLine::warn(format!(
-                        "the controller refused a heartbeat; if it does not support it, set link.heartbeat.period to 0.0 \
+                        "the controller rejected a heartbeat; if it does not support it, set link.heartbeat.period to 0.0 \
                          message={message}"
                     )));
                 }

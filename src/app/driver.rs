@@ -160,7 +160,7 @@ impl Driver {
     }
 
     fn refuse(&self, address: SocketAddr, why: &str) {
-        let text = format!("refused: {why} address={address}");
+        let text = format!("connection rejected: {why} address={address}");
         self.log(|state, now| state.log.repeated(now, What::TooManyJoining, &text));
     }
 

@@ -109,7 +109,7 @@ impl Log {
             }
             (LinkState::Unresponsive, _) => {
                 let decision = self.fail(now, What::Silence, false);
-                let text = "link up, but the controller does not answer";
+                let text = "link up, but the controller does not reply";
                 let counted = in_words(decision, text, |times| format!("{text}: {times}"))?;
                 Some(LogLine::warn(format!("{counted} peer={}", status.peer)))
             }

@@ -185,7 +185,7 @@ impl Report {
             Stage::Banner { received, wanted } => {
                 let lines = if wanted == 1 { "line" } else { "lines" };
                 format!(
-                    "waiting for {wanted} greeting {lines} of {peer} (link.banner_lines), {received} so far"
+                    "waiting for {wanted} banner {lines} of {peer} (link.banner_lines), {received} so far"
                 )
             }
             Stage::Auth => format!("waiting for the reply of {peer} to the hello (link.auth.token_file)"),

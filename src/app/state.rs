@@ -96,7 +96,7 @@ impl State {
             }
         };
         if let Err(fault) = taken {
-            self.log(LogLine::detail(Level::DEBUG, || format!("input refused fault={fault}")));
+            self.log(LogLine::detail(Level::DEBUG, || format!("input rejected fault={fault}")));
         }
     }
 

@@ -17,7 +17,7 @@ pub enum LinkError {
     Resolve { host: String, source: io::Error },
     #[error("cannot connect to {peer}: {source}{hint}", hint = refused_hint(source))]
     Connect { peer: String, source: io::Error },
-    #[error("cannot connect to {peer}: no answer within link.connect_timeout {:.1} s", timeout.as_secs_f64())]
+    #[error("cannot connect to {peer}: no connection within link.connect_timeout {:.1} s", timeout.as_secs_f64())]
     ConnectTimeout { peer: String, timeout: Duration },
     /// TLS cannot be established.
     #[error(transparent)]
@@ -27,10 +27,10 @@ pub enum LinkError {
     /// The file holds no valid token.
     #[error("link.auth.token_file '{path}': {error}")]
     Token { path: String, error: TokenError },
-    #[error("the controller refused the token of link.auth.token_file: '{message}'")]
+    #[error("the controller rejected the token of link.auth.token_file: '{message}'")]
     AuthRejected { message: String },
     #[error(
-        "the controller has not answered the hello within link.connect_timeout {:.1} s; if it expects no hello, leave \
+        "the controller has not replied to the hello within link.connect_timeout {:.1} s; if it expects no hello, leave \
          link.auth.token_file empty",
         timeout.as_secs_f64()
     )]
@@ -50,7 +50,7 @@ pub enum LinkError {
         asked: bool,
     },
     #[error(
-        "{received} of {wanted} greeting lines have come within link.banner_timeout {:.1} s{rest}; set link.banner_lines to the \
+        "{received} of {wanted} banner lines have come within link.banner_timeout {:.1} s{rest}; set link.banner_lines to the \
          number of lines that the controller sends on connecting, or increase link.banner_timeout if it starts slowly",
         timeout.as_secs_f64(),
         rest = instead(unfinished.as_ref())
@@ -63,7 +63,7 @@ pub enum LinkError {
         unfinished: Option<Unfinished>,
     },
     #[error(
-        "the controller closed the connection after {received} of {wanted} greeting lines (link.banner_lines)"
+        "the controller closed the connection after {received} of {wanted} banner lines (link.banner_lines)"
     )]
     ClosedInGreeting { received: u32, wanted: u32 },
     /// The controller ended the connection after its first reply, as on the previous connection.
@@ -78,7 +78,7 @@ pub enum LinkError {
     },
     /// The controller's first reply was an error (unsolicited, or to the first line), and then it
     /// ended the connection.
-    #[error("the controller refused this client: '{message}'; does it serve another client?")]
+    #[error("the controller rejected this connection: '{message}'; does it serve another client?")]
     ClientRefused { message: String },
     /// The oldest line has been without a reply for too long.
     #[error("no reply for link.timeout {:.1} s{}", timeout.as_secs_f64(), instead_of_reply(instead.as_deref()))]

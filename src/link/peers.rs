@@ -62,8 +62,8 @@ impl Peer {
     pub(super) fn instead_of_silence(&self) -> Option<String> {
         let earlier = match self.replies {
             0 => None,
-            1 => Some("an earlier line was answered".to_owned()),
-            replies => Some(format!("{replies} earlier lines were answered")),
+            1 => Some("the controller replied to an earlier line".to_owned()),
+            replies => Some(format!("the controller replied to {replies} earlier lines")),
         };
         self.instead().map(str::to_owned).or(earlier)
     }

@@ -37,7 +37,7 @@ pub struct Fields {
 
 /// Why the messages of a type cannot be read, and the fields of the type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{why}. It has {fields}")]
+#[error("{why}. Its fields: {fields}")]
 pub struct FieldsError {
     why: String,
     fields: String,
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(
             refused,
             "input.position is 'auto', but hands/msg/Hand has no position in a standard field; set input.position to \
-             its three fields. It has seen (bool), wrist[0..1] (floating-point number)"
+             its three fields. Its fields: seen (bool), wrist[0..1] (floating-point number)"
         );
         let fields = Fields {
             position: FieldSelector::Path(["wrist[0]", "wrist[1]", "wrist[2]"].map(path)),
@@ -205,14 +205,14 @@ mod tests {
         let refused = fields.of("hands/msg/Hand", &schema).unwrap_err().to_string();
         assert_eq!(
             refused,
-            "hands/msg/Hand cannot be read: input.position: there is no 'wrist[2]': 'wrist' is an array of 2. It has \
+            "hands/msg/Hand cannot be read: input.position: there is no 'wrist[2]': 'wrist' is an array of 2. Its fields: \
              seen (bool), wrist[0..1] (floating-point number)"
         );
         let fields =
             Fields { position: FieldSelector::Path(["wrist[0]", "seen", "wrist[1]"].map(path)), ..auto() };
         let refused = fields.of("hands/msg/Hand", &schema).unwrap_err().to_string();
         assert!(
-            refused.contains("input.position: 'seen' is a bool; it must be a number. It has"),
+            refused.contains("input.position: 'seen' is a bool; it must be a number. Its fields:"),
             "{refused}"
         );
     }

@@ -339,7 +339,7 @@ impl Mutability {
         match self {
             Self::Always => "at any time",
             Self::WhileDisarmed => "only while disarmed",
-            Self::AtStart => "only by a new start",
+            Self::AtStart => "only at start",
         }
     }
 }

@@ -14,7 +14,7 @@ pub enum ParameterError {
         suggestion: Option<&'static str>,
     },
     /// The parameter has a new name: former name, present name.
-    #[error("parameter '{0}' is now '{1}'")]
+    #[error("parameter '{0}' has the new name '{1}'")]
     Renamed(&'static str, &'static str),
     /// The value has the wrong type, is out of range, has a new name, or contradicts another
     /// parameter.

@@ -70,7 +70,7 @@ impl Range {
     pub fn describe(&self, unit: &str) -> String {
         let words = match self {
             Self::Any => String::new(),
-            Self::NotEmpty => "not empty".into(),
+            Self::NotEmpty => "a text that is not empty".into(),
             Self::OneOf(choices) => format!("one of: '{}'", choices.words().join("', '")),
             Self::Integer(min, max) => format!("from {min} to {max}"),
             Self::Real(min, max) => format!("from {min:?} to {max:?}"),

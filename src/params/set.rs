@@ -47,7 +47,7 @@ impl<T: Table> Parameters<T> {
                 *name == parameter.name && matches!(&value, Value::Text(word) if word == former)
             };
             let fault = match T::FORMER_VALUES.iter().find(is_former) {
-                Some((_, _, word)) => format!("that value is now '{word}'"),
+                Some((_, _, word)) => format!("the new name of this value is '{word}'"),
                 None => format!("it must be {}", parameter.describe_value()),
             };
             return Err(ParameterError::Value { name: parameter.name, value: value.to_string(), fault });
@@ -200,7 +200,7 @@ mod tests {
     fn value_without_a_meaning_is_rejected() {
         let texts = |words: &[&str]| Value::Texts(words.iter().map(ToString::to_string).collect());
         for (name, value, words) in [
-            ("host", word(""), "is ''; it must be not empty"),
+            ("host", word(""), "is ''; it must be a text that is not empty"),
             ("port", Value::Integer(65_536), "is 65536; it must be from 0 to 70000"),
             ("timeout", Value::Real(f64::NAN), "is NaN; it must be from 0.0 to 60.0 s"),
             ("home", Value::Reals(vec![0.0; 4]), "it must be 3 numbers, each from -1.0 to 1.0 m"),
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn former_name_is_rejected_with_the_new_name() {
         let error = set("velocity", Value::Real(0.1)).unwrap_err();
-        assert_eq!(error, "parameter 'velocity' is now 'limits.speed'");
+        assert_eq!(error, "parameter 'velocity' has the new name 'limits.speed'");
         assert_eq!(set("velocityy", Value::Real(0.1)).unwrap_err(), "parameter 'velocityy' is unknown");
         // A name in the table means the present parameter, even if it is also a former name.
         assert_eq!(set("host", word("other")).unwrap().get(&HOST), "other");
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn former_value_is_rejected_with_the_new_value() {
         let error = set("hold", word("nothing")).unwrap_err();
-        assert_eq!(error, "parameter 'hold' is 'nothing'; that value is now 'silent'");
+        assert_eq!(error, "parameter 'hold' is 'nothing'; the new name of this value is 'silent'");
         assert_eq!(set("hold", word("stop")).unwrap().get(&HOLD), Hold::Stop);
         assert!(set("name", word("nothing")).is_ok());
     }

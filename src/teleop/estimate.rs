@@ -210,7 +210,7 @@ pub enum PositionUnknown {
     Lags(f64),
     /// The arm is at this position instead of at its last command, and no report has shown it at
     /// rest.
-    #[error("the arm is moved by others: it is at {0} m, and not where it was sent; waiting until it rests")]
+    #[error("something else moves the arm: it is at {0} m, not at its last command; waiting until it rests")]
     Moved(Position),
 }
 

@@ -10,25 +10,25 @@ use crate::geometry::{OrientationError, Position, PositionError};
 #[allow(missing_docs)] // each variant documents its fields
 pub enum InputFault {
     /// A coordinate is not finite, or larger than any real coordinate.
-    #[error("target refused: {0}")]
+    #[error("target rejected: {0}")]
     Position(#[from] PositionError),
     /// The orientation is not a unit quaternion.
-    #[error("target refused: its orientation {0}")]
+    #[error("target rejected: its orientation {0}")]
     Orientation(#[from] OrientationError),
     /// `header.frame_id` is neither the tracker's frame nor `arm.base_frame`, and no TF is
     /// available to look it up.
     #[error(
-        "target refused: its frame_id '{frame_id}' is neither retarget.frame nor arm.base_frame '{base}'; set \
+        "target rejected: its frame_id '{frame_id}' is neither retarget.frame nor arm.base_frame '{base}'; set \
          retarget.frame to this frame and retarget.* to its pose in the arm's base frame, or use /tf: set \
          tf.enabled to true in a bridge that is built with tf2_msgs"
     )]
     UnknownFrame { frame_id: Arc<str>, base: Arc<str> },
     /// TF has no transform from the frame `header.frame_id` to `arm.base_frame`.
-    #[error("target refused: no transform from frame_id '{frame_id}' to arm.base_frame '{base}': {why}")]
+    #[error("target rejected: no transform from frame_id '{frame_id}' to arm.base_frame '{base}': {why}")]
     NoTransform { frame_id: Arc<str>, base: Arc<str>, why: Arc<str> },
     /// Every target was exactly the same for the time `repeated`.
     #[error(
-        "target refused: exactly the same for {:.2} s, so the hand counts as lost (input.frozen_timeout)",
+        "target rejected: exactly the same for {:.2} s, so the hand counts as lost (input.frozen_timeout)",
         repeated.as_secs_f64()
     )]
     Frozen { repeated: Duration },
@@ -37,68 +37,68 @@ pub enum InputFault {
     /// Rates are in Hz: `rate` is the rate of the last few targets, and `min_rate` is
     /// `input.min_rate`.
     #[error(
-        "target refused: targets come at {} Hz, below {}; send them faster, or for a tracker that is slow on \
+        "target rejected: targets come at {} Hz, below {}; send them faster, or for a tracker that is slow on \
          purpose set input.min_rate below {} and input.timeout above {:.2} s",
         hertz(*.rate), lowest_rate(*.rate, *.min_rate, *.input_timeout), hertz(*.rate), rate.recip()
     )]
     RateTooLow { rate: f64, min_rate: f64, input_timeout: Duration },
     /// The target is older, by its stamp, than the `limit`, which is `input.timeout`.
     #[error(
-        "target refused: its stamp is {:.3} s old, more than input.timeout {:.3} s; {cause}", age.as_secs_f64(),
+        "target rejected: its stamp is {:.3} s old, more than input.timeout {:.3} s; {cause}", age.as_secs_f64(),
         limit.as_secs_f64()
     )]
     StampTooOld { age: Duration, limit: Duration, cause: ClockCause },
     /// The bridge itself was stopped or got no processor time for longer than `input.timeout`.
     #[error(
-        "target refused: this process was stalled for {:.3} s, so the age of the target is unknown",
+        "target rejected: this process was stalled for {:.3} s, so the age of the target is unknown",
         stall.as_secs_f64()
     )]
     ProcessStalled { stall: Duration },
     /// The computer was suspended for the time `slept`.
     #[error(
-        "target refused: this computer slept for {:.1} s, so earlier targets are out of date",
+        "target rejected: this computer slept for {:.1} s, so earlier targets are out of date",
         slept.as_secs_f64()
     )]
     ComputerSlept { slept: Duration },
     /// The stamp is ahead of the node's clock by more than the `limit`.
     #[error(
-        "target refused: its stamp is {:.3} s in the future, more than {:.3} s; {cause}", ahead.as_secs_f64(),
+        "target rejected: its stamp is {:.3} s in the future, more than {:.3} s; {cause}", ahead.as_secs_f64(),
         limit.as_secs_f64()
     )]
     StampFromFuture { ahead: Duration, limit: Duration, cause: ClockCause },
     /// The stamp is older than the previous stamp.
-    #[error("target refused: its stamp is {:.3} s before the last stamp; time jumped back", back.as_secs_f64())]
+    #[error("target rejected: its stamp is {:.3} s before the last stamp; time jumped back", back.as_secs_f64())]
     StampBackwards { back: Duration },
     /// All coordinates are zero. Many trackers send this if they see no hand.
-    #[error("target refused: all zero, so the hand counts as lost (input.zero_is_lost)")]
+    #[error("target rejected: all zero, so the hand counts as lost (input.zero_is_lost)")]
     Zero,
     /// The target is too far from the last good target. `distance` is in metres in the arm's base
     /// frame. `confirm` is `limits.jump_confirm_time`.
     #[error(
-        "target refused: it jumped by {distance:.3} m, more than limits.max_jump; the bridge accepts it after it \
+        "target rejected: it jumped by {distance:.3} m, more than limits.max_jump; the bridge accepts it after it \
          has stayed there for {:.1} s", confirm.as_secs_f64()
     )]
     Jump { distance: f64, confirm: Duration },
     /// The message itself reports that there is no hand.
-    #[error("target refused: the message reports no hand (input.valid)")]
+    #[error("target rejected: the message reports no hand (input.valid)")]
     HandNotDetected,
     /// The message lacks a field that `input.*` names. `what` names the field and the fault.
-    #[error("target refused: {what}")]
+    #[error("target rejected: {what}")]
     MalformedMessage { what: Arc<str> },
     /// The node uses simulated time, and no time has arrived yet.
-    #[error("target refused: use_sim_time is true and no /clock has been received")]
+    #[error("target rejected: use_sim_time is true and no /clock has been received")]
     NoClock,
     /// The target's publisher is not the one for which the arm is armed.
-    #[error("target refused: its publisher is not the one that the arm is armed for")]
+    #[error("target rejected: its publisher is not the one that the arm is armed for")]
     OtherPublisher,
     /// The target is outside the workspace while `workspace.policy` is `reject`. `position` is in
     /// the arm's base frame.
-    #[error("target refused: {position} m in the arm's base frame is outside the workspace")]
+    #[error("target rejected: {position} m in the arm's base frame is outside the workspace")]
     OutsideWorkspace { position: Position },
     /// The target is farther outside the workspace than `workspace.tolerance`, in metres. No
     /// operator would put a hand there. `position` is in the arm's base frame.
     #[error(
-        "target refused: {position} m in the arm's base frame is {distance:.2} m outside the workspace, more than \
+        "target rejected: {position} m in the arm's base frame is {distance:.2} m outside the workspace, more than \
          workspace.tolerance {tolerance:.2} m; is it in another unit or another frame? check input.unit, retarget.* and the \
          frame_id of the target"
     )]

@@ -46,7 +46,7 @@ pub enum Disarmed {
     #[error("disarmed: the arm is at home; call ~/set_armed with data: true to arm")]
     AtHome,
     /// An obstacle ended the motion home.
-    #[error("disarmed: something stopped the arm on its way home; call ~/go_home again")]
+    #[error("disarmed: an obstacle ended the way home; call ~/go_home again")]
     OnTheWayHome,
     /// The controller reported a fault, and the fault has ended.
     #[error("disarmed: the controller reported a fault; call ~/set_armed with data: true to arm again")]
@@ -84,7 +84,7 @@ pub enum Disarmed {
     WithoutStateFile,
     /// The controller has rejected every command for the time `after`.
     #[error(
-        "disarmed: the controller has refused every command for {:.0} s; call ~/set_armed with data: true to arm again",
+        "disarmed: the controller has rejected every command for {:.0} s; call ~/set_armed with data: true to arm again",
         after.as_secs_f64()
     )]
     ByRefusals {
@@ -115,7 +115,7 @@ pub enum ArmingError {
     /// `within` sends the arm home.
     #[error(
         "the arm is not moved: {unknown}; call ~/set_armed with data: true again within {:.0} s, and the arm \
-         goes to home {} at its own speed", within.as_secs_f64(), in_millimetres(*home)
+         goes to home {} at the controller's own speed", within.as_secs_f64(), in_millimetres(*home)
     )]
     #[allow(missing_docs)]
     PositionUnknown { unknown: PositionUnknown, home: Position, within: Duration },

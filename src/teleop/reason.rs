@@ -26,10 +26,10 @@ pub enum Obstacle {
     #[error("no connection to the controller")]
     LinkDown,
     /// The controller is connected but does not reply.
-    #[error("the controller does not answer")]
+    #[error("the controller does not reply")]
     Unresponsive,
     /// The controller replied to this many commands in a row with an error.
-    #[error("the controller refused {0} commands in a row")]
+    #[error("the controller rejected {0} commands in a row")]
     ErrorReplies(u32),
     /// The controller reports a fault.
     #[error("the controller reports the fault '{0}'; clear it there, then call ~/set_armed with data: true")]
@@ -56,7 +56,7 @@ pub enum Obstacle {
     /// The planner found no route from the arm to the target.
     #[error(
         "no way to the target around workspace.keep_out and workspace.reach_min was found; move the hand to a \
-         position that the arm can reach, or make these regions smaller"
+         position that the arm can reach"
     )]
     NoWay,
     /// The input is good, but it has not been good for `settle_time` yet.
@@ -243,7 +243,7 @@ impl fmt::Display for Reason {
 
 /// Explains why the arm's position is unknown, and what the operator can do.
 fn explain(unknown: &PositionUnknown) -> String {
-    let advice = "to send the arm home at its own speed, call ~/set_armed with data: true twice";
+    let advice = "to send the arm home at the controller's own speed, call ~/set_armed with data: true twice";
     match unknown {
         PositionUnknown::NotReported
         | PositionUnknown::Outdated { .. }
@@ -279,7 +279,7 @@ impl StopTrouble {
 /// Returns the end of the reason for missing targets: why the bridge rejected the last message.
 fn last_refusal(refused: Option<&InputFault>) -> String {
     refused.map(ToString::to_string).map_or_else(String::new, |fault| {
-        format!("; the last was refused: {}", fault.trim_start_matches("target refused: "))
+        format!("; the last was rejected: {}", fault.trim_start_matches("target rejected: "))
     })
 }
 
@@ -305,7 +305,7 @@ mod tests {
         let reason_line = |trouble, reason| Reason::StopTrouble(trouble, Box::new(reason)).to_string();
         assert_eq!(
             reason_line(StopTrouble::Refused, Reason::Stopped(StopCause::Requested)),
-            "stopped by ~/stop, but the controller refused to stop; call ~/reset, then ~/set_armed with data: true"
+            "stopped by ~/stop, but the controller rejected the stop line; call ~/reset, then ~/set_armed with data: true"
         );
         let stale = Obstacle::Stale { age: Duration::from_secs(1), refused: None };
         assert_eq!(
@@ -313,11 +313,9 @@ mod tests {
             "holding, but the stop line is not yet sent, because the controller does not read: no new target for 1.0 s"
         );
         let disarmed = reason_line(StopTrouble::Unanswered, Reason::AwaitingOperator(Disarmed::ByOperator));
-        assert!(
-            disarmed.starts_with(
-                "disarmed by ~/set_armed, but the controller has not answered the stop line; call"
-            )
-        );
+        assert!(disarmed.starts_with(
+            "disarmed by ~/set_armed, but the controller has not replied to the stop line; call"
+        ));
     }
 
     #[test]

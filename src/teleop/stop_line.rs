@@ -23,7 +23,7 @@ pub(super) struct StopLine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StopTrouble {
     /// The controller replied to the stop line with an error.
-    #[error("the controller refused to stop")]
+    #[error("the controller rejected the stop line")]
     Refused,
     /// The connection cannot send the stop line, because the controller does not read.
     #[error("the stop line is not yet sent, because the controller does not read")]
@@ -33,7 +33,7 @@ pub enum StopTrouble {
     NoConnection,
     /// The stop line or its reply was lost, the connection ended before the reply, or the reply is
     /// late.
-    #[error("the controller has not answered the stop line")]
+    #[error("the controller has not replied to the stop line")]
     Unanswered,
 }
 

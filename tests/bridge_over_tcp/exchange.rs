@@ -120,7 +120,7 @@ async fn motion_holds_until_a_late_reply_arrives() {
     assert_eq!(status.motion, Motion::Holding);
     assert_eq!(
         status.reason,
-        "holding: the controller does not answer: no reply for link.reply_timeout 0.5 s"
+        "holding: the controller does not reply: no reply for link.reply_timeout 0.5 s"
     );
     sim.set_fault(None);
     scene.until("connected again", |status| status.state == LinkState::Connected).await;
@@ -180,7 +180,7 @@ async fn error_replies_hold_motion_until_controller_recovers() {
     scene.move_hand(Some(HERE));
     scene.tracking().await;
     sim.set_fault(Some(Fault::Error("joint 3 too hot".into())));
-    let refused = "holding: the controller refused 5 commands in a row, last reply: 'joint 3 too hot'";
+    let refused = "holding: the controller rejected 5 commands in a row, last reply: 'joint 3 too hot'";
     let status = scene.until("held", |status| status.reason == refused).await;
     assert_eq!(status.motion, Motion::Holding);
     sim.set_fault(None);

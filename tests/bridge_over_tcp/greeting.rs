@@ -74,7 +74,7 @@ async fn nothing_is_sent_before_a_late_greeting() {
     scene.move_hand(Some(HERE));
     let mut stream = accept(&listener).await;
     let waiting = |received: u32| {
-        format!(": waiting for 2 greeting lines of 127.0.0.1:{port} (link.banner_lines), {received} so far")
+        format!(": waiting for 2 banner lines of 127.0.0.1:{port} (link.banner_lines), {received} so far")
     };
     let status = scene.until("waiting", |status| status.reason.ends_with(&waiting(0))).await;
     assert_eq!(status.state, LinkState::Connecting);
@@ -103,7 +103,7 @@ async fn missing_greeting_is_named_in_the_error() {
     scene.move_hand(Some(HERE));
     let mut stream = accept(&listener).await;
     stream.write_all(b"ready\nlogin: ").await.unwrap();
-    let error = "1 of 2 greeting lines have come within link.banner_timeout 0.2 s; \"login: \" was received without the \
+    let error = "1 of 2 banner lines have come within link.banner_timeout 0.2 s; \"login: \" was received without the \
                  newline (\\n) that ends a line; set link.banner_lines to";
     let status = scene.until("given up", |status| status.last_error.starts_with(error)).await;
     assert!(status.reason.contains("increase link.banner_timeout if"), "{}", status.reason);
@@ -111,7 +111,7 @@ async fn missing_greeting_is_named_in_the_error() {
     let mut stream = accept(&listener).await;
     stream.write_all(b"ready\n").await.unwrap();
     drop(stream);
-    let closed = "the controller closed the connection after 1 of 2 greeting lines (link.banner_lines)";
+    let closed = "the controller closed the connection after 1 of 2 banner lines (link.banner_lines)";
     scene.until("closed", |status| status.last_error == closed).await;
 }
 
@@ -163,7 +163,7 @@ async fn connecting_controller_counts_after_its_greeting() {
     let there = silent.local_addr().unwrap();
     let arriving = format!(": 0 of 1 connected to 127.0.0.1:{port}, 1 more connecting");
     scene.until("arriving", |status| status.reason.ends_with(&arriving)).await;
-    let refused = format!("{there}: 0 of 1 greeting lines have come within link.banner_timeout 2.0 s");
+    let refused = format!("{there}: 0 of 1 banner lines have come within link.banner_timeout 2.0 s");
     let status = scene.until("refused", |status| status.last_error.starts_with(&refused)).await;
     assert_eq!((status.state, status.sent), (LinkState::Listening, 0));
     assert_eq!(rest(silent).await, b"");
@@ -199,7 +199,7 @@ async fn unfinished_reply_is_quoted_in_the_error() {
         let times = [("link.reply_timeout", Value::Real(0.1)), ("link.timeout", Value::Real(1.5))];
         let mut scene = Scene::start(answers(reply).await, &[settings, times.into()].concat());
         scene.move_hand(Some(HERE));
-        let overdue = format!("holding: the controller does not answer: {words}");
+        let overdue = format!("holding: the controller does not reply: {words}");
         scene.until("overdue", |status| status.reason.starts_with(&overdue)).await;
         let status = scene.until("given up", |status| status.state == LinkState::Backoff).await;
         let given_up = format!("no reply for link.timeout 1.5 s: {words}");
@@ -229,7 +229,7 @@ async fn invalid_datagram_is_quoted() {
         ];
         let mut scene = Scene::start(port, &settings);
         scene.move_hand(Some(HERE));
-        let overdue = format!("holding: the controller does not answer: {words}");
+        let overdue = format!("holding: the controller does not reply: {words}");
         scene.until("overdue", |status| status.reason.starts_with(&overdue)).await;
         scene.until("given up", |status| status.last_error.contains(words)).await;
     }

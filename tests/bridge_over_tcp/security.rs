@@ -116,7 +116,7 @@ async fn rejected_token_prevents_commands_until_it_changes() {
     let mut received = controller(listener, doorkeeper);
     let mut scene = Scene::start(port, &[("link.auth.token_file", text(&token.0))]);
     scene.move_hand(Some(HERE));
-    let refused = "the controller refused the token of link.auth.token_file: 'who are you?'";
+    let refused = "the controller rejected the token of link.auth.token_file: 'who are you?'";
     scene.until("refused", |status| status.last_error == refused && status.state == LinkState::Backoff).await;
     assert_eq!(next(&mut received).await, "{\"type\":\"hello\",\"token\":\"open up\"}\n");
     std::fs::write(&token.0, "sesame").unwrap();
@@ -135,7 +135,7 @@ async fn error_names_missing_hello_reply_or_token() {
     let token = TokenFile::new("token-silence", "sesame");
     let file = ("link.auth.token_file", text(&token.0));
     let mut scene = Scene::start(port, &[file.clone(), ("link.connect_timeout", Value::Real(0.2))]);
-    let silence = "the controller has not answered the hello within link.connect_timeout 0.2 s; if it expects no hello, leave";
+    let silence = "the controller has not replied to the hello within link.connect_timeout 0.2 s; if it expects no hello, leave";
     scene.until("silent", |status| status.last_error.starts_with(silence)).await;
     timeout(PATIENCE, silent).await.expect("its connection was never dropped").unwrap();
 
@@ -387,7 +387,8 @@ async fn error_names_controller_without_tls_or_silent() {
 
     let (_listener, port) = listen().await;
     let mut scene = Scene::start(port, &[tls(), vec![("link.connect_timeout", Value::Real(0.2))]].concat());
-    let silence = format!("cannot connect to 127.0.0.1:{port}: no answer within link.connect_timeout 0.2 s");
+    let silence =
+        format!("cannot connect to 127.0.0.1:{port}: no connection within link.connect_timeout 0.2 s");
     scene.until("silent", |status| status.last_error == silence).await;
 }
 

@@ -208,7 +208,7 @@ ROWS = [
     Fault(
         "simulated time starts again at 1 s",
         simulation_starts_again,
-        shows="target refused: its stamp is",
+        shows="target rejected: its stamp is",
         parameters={"use_sim_time": True},
         setup=simulated,
     ),

@@ -10,7 +10,7 @@ from harness import PLAIN, QUICK, distance
 from rcl_interfaces.srv import ListParameters
 from std_srvs.srv import SetBool
 
-SILENT = "the controller does not answer"
+SILENT = "the controller does not reply"
 SHORT = {"link.timeout": 0.8}
 BANNER = b"\xff\xfd\x2cready\r\n"
 # The number of lines that a controller may read later. The kernels of both sides keep them for a
@@ -198,7 +198,7 @@ ROWS = [
         "a connection attempt without reply",
         swallows,
         "BACKOFF",
-        shows="no answer within link.connect_timeout 0.5 s",
+        shows="no connection within link.connect_timeout 0.5 s",
         within="link.connect_timeout",
         end=revived,
         parameters={"link.connect_timeout": 0.5},
@@ -247,7 +247,7 @@ ROWS = [
         "the banner is missing after a restart",
         sends_no_banner,
         "BACKOFF",
-        shows="0 of 1 greeting lines have come within link.banner_timeout 0.5 s",
+        shows="0 of 1 banner lines have come within link.banner_timeout 0.5 s",
         within="link.backoff.initial + link.banner_timeout",
         end=sends_banner_again,
         parameters={"link.banner_lines": 1, "link.banner_timeout": 0.5},

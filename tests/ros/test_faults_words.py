@@ -132,7 +132,7 @@ ROWS = [
     Fault(
         "many error replies, with NUL and escapes",
         lambda rig: rig.answer(error("no \x00\x1b[2J way")),
-        shows="refused 5 commands in a row, last reply: 'no \ufffd\ufffd[2J way'",
+        shows="rejected 5 commands in a row, last reply: 'no \ufffd\ufffd[2J way'",
         within="the fifth error reply",
     ),
     Fault(
@@ -165,7 +165,7 @@ ROWS = [
         "datagrams: each reply is for ten lines before",
         number(lambda seq: [seq - 10]),
         "UNRESPONSIVE",
-        shows="the controller does not answer",
+        shows="the controller does not reply",
         within="link.reply_timeout",
         end=number(lambda seq: [seq]),
         parameters=DATAGRAMS,

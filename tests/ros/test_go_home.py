@@ -142,7 +142,7 @@ def test_lost_connection_ends_the_way_home(controller, bridge, hand, peer):
     assert go_home(peer).success
     started.status.wait(motion="APPROACH", reason="going home")
     controller.kill()
-    started.status.wait(motion="DISARMED", reason="something stopped the arm on its way home; call ~/go_home again")
+    started.status.wait(motion="DISARMED", reason="an obstacle ended the way home; call ~/go_home again")
     before = controller.mark()
     controller.restart()
     started.status.wait(state="CONNECTED")

@@ -269,7 +269,7 @@ def test_bridge_sends_nothing_before_the_banner(controller, bridge, hand):
     started = bridge(controller, {**AT_PLACE, "link.banner_lines": 2, "link.heartbeat.period": 0.05, "link.connect_timeout": 0.2})
     hand(PLACE)
     for connections in (1, 2):
-        waiting = f"waiting for 2 greeting lines of {controller.peer} .link.banner_lines., 0 so far"
+        waiting = f"waiting for 2 banner lines of {controller.peer} .link.banner_lines., 0 so far"
         started.status.wait(state="CONNECTING", reason=waiting)
         controller.connections.wait_count(connections)
         before, beats = controller.mark(), len(controller.heartbeats)
@@ -293,7 +293,7 @@ def test_bridge_sends_nothing_before_the_banner(controller, bridge, hand):
 def test_missing_banner_error_names_both_parameters(controllers, bridge):
     controller = controllers(greeting=b"hello\nlogin: ")
     started = bridge(controller, {**QUICK, "link.banner_lines": 2, "link.banner_timeout": 0.3})
-    given_up = started.status.wait(state="BACKOFF", reason="1 of 2 greeting lines have come")
+    given_up = started.status.wait(state="BACKOFF", reason="1 of 2 banner lines have come")
     for words in ("link.banner_timeout 0.3 s", "set link.banner_lines", '"login: " was received without the newline'):
         assert words in given_up.last_error, given_up.last_error
 
@@ -303,7 +303,7 @@ def test_silent_controller_is_unresponsive_then_reconnected(controllers, bridge,
     controller.fall_silent()
     status = bridge(controller, {**AT_PLACE, "link.reply_timeout": 0.3, "link.timeout": 1.5}).status
     hand(PLACE)
-    overdue = status.wait(state="UNRESPONSIVE", reason="the controller does not answer")
+    overdue = status.wait(state="UNRESPONSIVE", reason="the controller does not reply")
     assert overdue.sent == 0, "the bridge first asks for the arm's position"
     given_up = status.wait(state="BACKOFF")
     assert "link.timeout 1.5 s" in given_up.last_error and "link.expect_reply" in given_up.last_error
@@ -357,7 +357,7 @@ def test_unanswered_connection_attempt_times_out(bridge, launch):
         started = launch({"link.port": port, "link.connect_timeout": 0.5})
         started.status.wait(state="CONNECTING")
         timed_out = started.status.wait(state="BACKOFF")
-        assert "no answer within link.connect_timeout 0.5 s" in timed_out.last_error
+        assert "no connection within link.connect_timeout 0.5 s" in timed_out.last_error
         started.status.wait(state="CONNECTING")
         started.end(signal.SIGTERM)
 

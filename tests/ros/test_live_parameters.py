@@ -127,7 +127,7 @@ def test_each_refusal_has_its_own_reason(launch, peer):
 
 def test_former_name_refuses_the_whole_set(launch, peer):
     launch().status.wait()
-    assert "parameter 'approach_speed' is now 'limits.approach_speed'" in set_together(
+    assert "parameter 'approach_speed' has the new name 'limits.approach_speed'" in set_together(
         peer, limits__speed=0.2, approach_speed=0.05
     )
     assert get(peer, "limits.speed", "limits.approach_speed") == [0.25, 0.1]
@@ -142,7 +142,7 @@ def test_former_safety_parameter_blocks_all_commands(controller, launch, hand, f
     hand(PLACE)
     started = launch(AT_PLACE | former | {"link.port": controller.port})
     assert started.wait() == 2
-    assert f"parameter '{next(iter(former))}' is now '" in started.log[-1]
+    assert f"parameter '{next(iter(former))}' has the new name '" in started.log[-1]
     assert len(controller.connections) == len(controller.lines) == 0
 
 

@@ -112,5 +112,5 @@ def test_changed_parameters_are_sanitised(controller, bridge, peer, repeat, outp
         assert INERT in reason, repr(reason)
     assert set_each(peer, ("arm.base_frame", HOSTILE), ("retarget.frame", HOSTILE + "c"), ("wire.json.x", HOSTILE)) == ["", "", ""]
     repeat(PoseStamped, "/target_pose", lambda: pose("elsewhere"))
-    started.log.wait(lambda line: "input refused" in line)
+    started.log.wait(lambda line: "input rejected" in line)
     output.assert_inert(started, f"parameter wire.json.x: 'x' → '{INERT}'")

@@ -130,7 +130,7 @@ def test_invalid_coordinate_is_refused_by_axis_name(controller, bridge, hand, ax
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
     tracker.position = [float("nan") if name == axis else value for name, value in zip("xyz", PLACE)]
-    status.wait(motion="HOLDING", reason=rf"target refused: {axis} is NaN")
+    status.wait(motion="HOLDING", reason=rf"target rejected: {axis} is NaN")
     after = controller.mark()
     controller.lines.assert_none(after=after)
     tracker.position = PLACE

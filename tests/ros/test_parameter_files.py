@@ -188,7 +188,7 @@ def test_former_name_is_refused_with_new_name(launch, key, tmp_path):
     bridge = launch(arguments=["--params-file", file])
     assert bridge.wait() == 2
     (line,) = bridge.log
-    assert f"parameter 'hold_line' is now 'teleop.hold_behavior' (in '{file}')" in line and "not under /**" in line
+    assert f"parameter 'hold_line' has the new name 'teleop.hold_behavior' (in '{file}')" in line and "not under /**" in line
 
 
 @pytest.mark.parametrize("rule", ["target_pose", "/target_pose", "aether_bridge:target_pose", "rostopic://target_pose"])

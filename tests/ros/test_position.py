@@ -190,7 +190,7 @@ def test_arm_moved_by_hand_is_approached_again(controller, bridge, hand):
     controller.heartbeat_reply = lambda line: report((160.0, 35.5, 210.0), moving=True)
     controller.heartbeats.wait_count(len(controller.heartbeats) + 2)
     tracker.start()
-    status.wait(motion="HOLDING", reason=r"the arm is moved by others: it is at \[0\.160, ")
+    status.wait(motion="HOLDING", reason=r"something else moves the arm: it is at \[0\.160, ")
     before = controller.mark()
     controller.lines.assert_none(after=before)
     controller.heartbeat_reply = lambda line: report(ELSEWHERE_MM)

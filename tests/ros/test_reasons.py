@@ -330,8 +330,8 @@ def stop_refused(scene):
     scene.follow({"teleop.hold_behavior": "stop"}).controller.stop_reply = lambda line: error("joint 3 is busy")
     scene.call("stop")
     shown = scene.bridge.status.wait(reason=ROWS["stop_refused"])
-    assert shown.reason.startswith("stopped by ~/stop, but the controller refused to stop; call ~/reset")
-    scene.bridge.log.wait(lambda line: "ERROR" in line and "but the controller refused to stop" in line)
+    assert shown.reason.startswith("stopped by ~/stop, but the controller rejected the stop line; call ~/reset")
+    scene.bridge.log.wait(lambda line: "ERROR" in line and "but the controller rejected the stop line" in line)
 
 
 @case
@@ -346,7 +346,7 @@ def stop_unanswered(scene):
     scene.follow({"teleop.hold_behavior": "stop", "link.timeout": 60.0}).controller.stop_reply = None
     scene.tracker.stop()
     shown = scene.bridge.status.wait(reason=ROWS["stop_unanswered"])
-    assert shown.reason.startswith("holding, but the controller has not answered the stop line: ")
+    assert shown.reason.startswith("holding, but the controller has not replied to the stop line: ")
 
 
 @case

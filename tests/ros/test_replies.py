@@ -156,7 +156,7 @@ def test_repeated_refusals_hold_arm_until_retry(controllers, bridge, hand):
     controller = controllers(reply=lambda line: error("joint limit"))
     started = bridge(controller, {**AT_PLACE, "teleop.max_consecutive_errors": 3})
     hand((0.2, 0.0355, 0.21))
-    held = started.status.wait(motion="HOLDING", reason="the controller refused 3 commands in a row")
+    held = started.status.wait(motion="HOLDING", reason="the controller rejected 3 commands in a row")
     assert (held.rejected, held.acknowledged, held.sent) == (3, 0, 3)
     assert LINK_STATES[held.state] == "CONNECTED"
     controller.reply = lambda line: OK
@@ -169,7 +169,7 @@ def test_hold_reason_quotes_the_refusal(controllers, bridge, hand):
     controller = controllers(reply=lambda line: error("joint limit"))
     status = bridge(controller, {**AT_PLACE, "teleop.max_consecutive_errors": 3}).status
     hand((0.2, 0.0355, 0.21))
-    assert "joint limit" in status.wait(motion="HOLDING", reason="refused 3 commands").reason
+    assert "joint limit" in status.wait(motion="HOLDING", reason="rejected 3 commands").reason
 
 
 def test_single_refusal_does_not_stop_motion(controllers, bridge, hand):

@@ -123,7 +123,7 @@ def test_token_is_sent_before_first_command(controller, bridge, hand, tmp_path):
     controller.reply = reply
     started = bridge(controller, {**QUICK, "arm.home": list(PLACE), "link.auth.token_file": str(token)})
     hand(PLACE)
-    refused = "the controller refused the token of link.auth.token_file: 'who are \ufffd[31myou\ufffd[0m?'"
+    refused = "the controller rejected the token of link.auth.token_file: 'who are \ufffd[31myou\ufffd[0m?'"
     started.status.wait(lambda status: refused in status.last_error, "BACKOFF")
     assert {line.data for line in controller.lines} == {b'{"type":"hello","token":"wrong"}\n'}
     token.write_text("sesame\n")

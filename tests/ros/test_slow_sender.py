@@ -30,7 +30,7 @@ def test_slow_publisher_has_one_reason_with_rate(controller, bridge, hand, rate,
     controller.lines.assert_none()
     # The tracker stops finally.
     tracker.stop()
-    status.wait(reason="no new target for .*; the last was refused: targets come at")
+    status.wait(reason="no new target for .*; the last was rejected: targets come at")
     tracker.rate = 30.0
     tracker.start()
     status.wait(motion="TRACKING")
@@ -42,6 +42,6 @@ def test_tracker_stopped_after_refusal_is_stale(controller, bridge, hand, no_han
     tracker = hand(PLACE)
     status.wait(motion="TRACKING")
     tracker.position = no_hand
-    status.wait(motion="HOLDING", reason="target refused: ")
+    status.wait(motion="HOLDING", reason="target rejected: ")
     tracker.stop()
-    status.wait(motion="HOLDING", reason="no new target for [1-9].*; the last was refused: (all zero|x is NaN)")
+    status.wait(motion="HOLDING", reason="no new target for [1-9].*; the last was rejected: (all zero|x is NaN)")

@@ -197,7 +197,7 @@ def test_bridge_without_tf_refuses_other_frames(controller, bridge, hand, fields
     tracker.frame = "map"
     held = started.status.wait(motion="HOLDING")
     assert held.reason == (
-        "holding: target refused: its frame_id 'map' is neither retarget.frame nor arm.base_frame 'arm_base'; set "
+        "holding: target rejected: its frame_id 'map' is neither retarget.frame nor arm.base_frame 'arm_base'; set "
         "retarget.frame to this frame and retarget.* to its pose in the arm's base frame, or use /tf: set tf.enabled to "
         "true in a bridge that is built with tf2_msgs"
     )

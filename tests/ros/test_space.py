@@ -121,7 +121,7 @@ def test_narrower_tolerance_refuses_the_hand(controller, bridge, hand, peer):
     status.wait(motion="TRACKING", reason="clamped, 0.12 m outside the workspace")
     controller.lines.wait(lambda line: line.data == command("300.0", "10.0", "200.0"))
     assert set_each(peer, ("workspace.tolerance", 0.1)) == [""]
-    refused = status.wait(motion="HOLDING", reason=r"target refused: .*workspace.tolerance")
+    refused = status.wait(motion="HOLDING", reason=r"target rejected: .*workspace.tolerance")
     assert "0.12" in refused.reason and "0.1" in refused.reason, refused.reason
     after = controller.mark()
     controller.lines.assert_none(after=after)
@@ -135,7 +135,7 @@ def test_clamp_policy_refuses_target_far_outside(controller, bridge, hand):
     status.wait(motion="TRACKING")
     # Centimetres instead of metres.
     tracker.position = [100 * metres for metres in PLACE]
-    status.wait(motion="HOLDING", reason="target refused: .*workspace.tolerance")
+    status.wait(motion="HOLDING", reason="target rejected: .*workspace.tolerance")
     after = controller.mark()
     controller.lines.assert_none(after=after)
     assert controller.lines[-1].data == PLACE_LINE

@@ -164,7 +164,7 @@ def test_unknown_frame_holds_the_arm(controller, bridge, seen, fixed, fields):
     tracker.frame = "nowhere"
     held = started.status.wait(motion="HOLDING")
     assert held.reason == (
-        "holding: target refused: no transform from frame_id 'nowhere' to arm.base_frame 'arm_base': neither /tf nor "
+        "holding: target rejected: no transform from frame_id 'nowhere' to arm.base_frame 'arm_base': neither /tf nor "
         "/tf_static has 'nowhere'"
     )
     fixed(transform("room", "nowhere"))

@@ -74,7 +74,7 @@ def test_text_format_defines_refusals_stops_and_heartbeats(controller, bridge, h
     started = bridge(controller, {**AT_PLACE, "arm.assume_position": "home", **STOPPING, "wire.format": "text", "teleop.max_consecutive_errors": 2, "teleop.settle_time": 0.5})
     controller.lines.wait(lambda line: line.data == b"HEARTBEAT\n")
     hand(PLACE)
-    started.status.wait(motion="HOLDING", reason="refused 2 commands in a row, last reply: 'out of reach'")
+    started.status.wait(motion="HOLDING", reason="rejected 2 commands in a row, last reply: 'out of reach'")
     controller.lines.wait(lambda line: line.data == b"STOP\n")
 
 

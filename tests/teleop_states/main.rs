@@ -106,7 +106,7 @@ fn gap_or_refused_target_restarts_settling() {
             scene.teleop.handle_invalid_target(scene.now, Target::new(f64::NAN, 0.0, 0.0, None).unwrap_err());
             assert_eq!(
                 scene.reason(),
-                "not armed yet: target refused: x is NaN, which is not a finite number"
+                "not armed yet: target rejected: x is NaN, which is not a finite number"
             );
         } else {
             scene.wait(200);
@@ -430,7 +430,7 @@ fn consecutive_errors_hold_and_single_error_does_not() {
         scene.teleop.handle_rejected(scene.now);
     }
     assert_eq!(scene.motion(), Motion::Holding);
-    assert_eq!(scene.reason(), "holding: the controller refused 5 commands in a row");
+    assert_eq!(scene.reason(), "holding: the controller rejected 5 commands in a row");
     scene.move_for(900);
     assert!(scene.sent.is_empty());
     scene.replies = false;

@@ -51,7 +51,7 @@ fn second_set_armed_sends_arm_home() {
     assert_eq!(
         refused.to_string(),
         "the arm is not moved: this controller has not reported where the arm is; call ~/set_armed with data: true \
-         again within 10 s, and the arm goes to home (200, 0, 200) mm at its own speed"
+         again within 10 s, and the arm goes to home (200, 0, 200) mm at the controller's own speed"
     );
     scene.move_for(9000);
     assert!(scene.sent.is_empty());
@@ -362,7 +362,7 @@ fn long_streak_of_refusals_disarms() {
         (sent..scene.sent.len()).for_each(|_| scene.teleop.handle_rejected(scene.now));
     }
     assert_eq!(scene.motion(), Motion::Disarmed);
-    assert!(scene.reason().contains("refused every command for 30 s"), "{}", scene.reason());
+    assert!(scene.reason().contains("rejected every command for 30 s"), "{}", scene.reason());
 }
 
 #[test]

@@ -145,7 +145,7 @@ fn refused_stop_line_is_reported_until_one_succeeds() {
         scene.teleop.handle_stop_refused();
         assert_eq!(kind(&scene), "stop_refused");
         assert!(
-            scene.reason().starts_with(&format!("{begins}the controller refused to stop")),
+            scene.reason().starts_with(&format!("{begins}the controller rejected the stop line")),
             "{}",
             scene.reason()
         );

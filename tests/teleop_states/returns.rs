@@ -230,7 +230,7 @@ fn old_targets_are_refused_after_a_sleep() {
     assert_eq!(scene.motion(), Motion::Holding);
     assert_eq!(
         scene.reason(),
-        "holding: target refused: this computer slept for 3.0 s, so earlier targets are out of date"
+        "holding: target rejected: this computer slept for 3.0 s, so earlier targets are out of date"
     );
     // Targets that waited in a queue are refused.
     for _ in 0..20 {

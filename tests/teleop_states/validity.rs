@@ -57,7 +57,7 @@ fn slow_sender_keeps_its_reason_between_targets() {
             scene.try_target().ok();
             scene.wait(1000 / rate);
         }
-        let expected = format!("not armed yet: target refused: targets come at {rate}.0 Hz, below ");
+        let expected = format!("not armed yet: target rejected: targets come at {rate}.0 Hz, below ");
         for _ in 0..10 {
             scene.try_target().unwrap_err();
             for _ in 0..50 {
@@ -82,7 +82,7 @@ fn stopped_sender_is_reported_with_its_last_refusal() {
         scene.try_target().unwrap_err();
         scene.wait(10);
     }
-    assert!(scene.reason().starts_with("holding: target refused: all zero"), "{}", scene.reason());
+    assert!(scene.reason().starts_with("holding: target rejected: all zero"), "{}", scene.reason());
     let deadline = scene.teleop.poll_timeout(scene.now).unwrap() - scene.now;
     assert_eq!(deadline.as_millis(), 1490, "so that the refusal is shown for long enough");
     scene.wait(1490);
@@ -90,15 +90,15 @@ fn stopped_sender_is_reported_with_its_last_refusal() {
     scene.wait(1700);
     assert_eq!(
         scene.reason(),
-        "holding: no new target for 3.2 s; the last was refused: all zero, so the hand counts as lost \
+        "holding: no new target for 3.2 s; the last was rejected: all zero, so the hand counts as lost \
          (input.zero_is_lost)"
     );
     // The same applies to a malformed message. The next target is checked as usual.
     let fault = Target::new(f64::NAN, 0.0, 0.0, None).unwrap_err();
     scene.teleop.handle_invalid_target(scene.now, fault);
-    assert!(scene.reason().starts_with("holding: target refused: x is NaN"), "{}", scene.reason());
+    assert!(scene.reason().starts_with("holding: target rejected: x is NaN"), "{}", scene.reason());
     scene.wait(20_000);
-    assert!(scene.reason().contains("; the last was refused: x is NaN"), "{}", scene.reason());
+    assert!(scene.reason().contains("; the last was rejected: x is NaN"), "{}", scene.reason());
     scene.hand = [0.2, 0.0, 0.2];
     scene.move_for(1100);
     assert!(scene.teleop.is_armed() && scene.motion() != Motion::Holding, "{}", scene.reason());

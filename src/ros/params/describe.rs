@@ -114,7 +114,7 @@ mod tests {
         let constraints = |name: &str| describe(name).additional_constraints;
         assert!(constraints("limits.speed").ends_with("; may change at any time"));
         assert!(constraints("link.host").ends_with("; may change only while disarmed"));
-        assert!(constraints("gripper.type").ends_with("; may change only by a new start"));
+        assert!(constraints("gripper.type").ends_with("; may change only at start"));
         for parameter in parameters() {
             let read_only = parameter.mutability == Mutability::AtStart;
             assert_eq!(describe(parameter.name).read_only, read_only, "{}", parameter.name);

@@ -395,7 +395,7 @@ mod tests {
         assert_eq!(start("speed:=0.5").unwrap().parameters.get(&SPEED), 0.5);
         assert_eq!(start("spede:=0.5").unwrap().parameters.get(&SPEED), 0.25);
         let faults = start("velocity:=0.5").err();
-        assert_eq!(faults.as_deref(), Some("parameter 'velocity' is now 'speed'"));
+        assert_eq!(faults.as_deref(), Some("parameter 'velocity' has the new name 'speed'"));
         let faults = start("use_sim_time:=1").err();
         assert!(faults.is_some_and(|faults| faults.contains("is 1, an integer; it must be a boolean")));
     }

@@ -113,7 +113,7 @@ fn target_without_transform_is_rejected_after_timeout() {
     scene.ms = 100;
     assert_eq!(
         fault(scene.poll()),
-        "target refused: no transform from frame_id 'camera' to arm.base_frame 'base': the newest transform of 'camera' is 0.005 s \
+        "target rejected: no transform from frame_id 'camera' to arm.base_frame 'base': the newest transform of 'camera' is 0.005 s \
          older than the stamp"
     );
     assert_eq!(scene.poll(), None);
@@ -218,7 +218,7 @@ fn target_in_an_unknown_frame_does_not_wait() {
     let mut scene = Scene::new(100);
     assert_eq!(
         fault(scene.target(0, 0.2)),
-        "target refused: no transform from frame_id 'camera' to arm.base_frame 'base': neither /tf nor /tf_static has 'base'"
+        "target rejected: no transform from frame_id 'camera' to arm.base_frame 'base': neither /tf nor /tf_static has 'base'"
     );
 }
 
