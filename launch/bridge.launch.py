@@ -67,7 +67,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "aether_assume_position",
         default_value="",
-        description="Assumed position of the arm, if the controller does not report it. home: the arm is at arm.home when the bridge starts. last: the arm stays at the last accepted command. none: unknown; an operator must confirm the position. Empty: as in the parameter file.",
+        description="Assumed position of the arm, if the controller does not report it. home: the arm is at arm.home when the bridge starts. last: the arm stays at the last accepted command. none: unknown; after two calls of ~/set_armed the arm moves to arm.home at the controller's own speed. Empty: as in the parameter file.",
     ),
     DeclareLaunchArgument(
         "aether_respawn",

@@ -176,6 +176,7 @@ fn stop_is_printed_and_counted_or_refused() {
     let mut arm_sim = Running::start(&["--commands-only"]);
     let mut client = arm_sim.connect();
     assert!(ask(&mut client, STOP).contains(r#"type is \"stop\", expected \"command\""#));
+    arm_sim.shown("refused a line of ");
     arm_sim.shown(r#": type is "stop", expected "command""#);
     arm_sim.type_in("status");
     arm_sim.shown("1 connected, 0 commands, 0 stops, 0 heartbeats, faults: none");

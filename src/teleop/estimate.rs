@@ -761,12 +761,12 @@ impl ArmEstimate {
         if !config.can_ask || self.unanswered > 0 || self.session.is_asking {
             return None;
         }
-        let repeats = |after| self.session.asked_at.map_or(now, |at| at + after);
+        let after_last_request = |after| self.session.asked_at.map_or(now, |at| at + after);
         match self.check(now, config) {
             Err(PositionUnknown::Awaited) => Some(now),
-            Err(PositionUnknown::Moved(_) | PositionUnknown::Lags(_)) => Some(repeats(ASK_AGAIN)),
+            Err(PositionUnknown::Moved(_) | PositionUnknown::Lags(_)) => Some(after_last_request(ASK_AGAIN)),
             Err(PositionUnknown::Doubtful(_) | PositionUnknown::Apart(_) | PositionUnknown::Outside(_)) => {
-                Some(repeats(ASK_LATER))
+                Some(after_last_request(ASK_LATER))
             }
             // The controller has received a request, and does not report the position.
             Err(

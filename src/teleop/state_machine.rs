@@ -518,7 +518,7 @@ impl Teleop {
     pub fn check_config(&self, config: &TeleopConfig) -> Result<(), TeleopConfigError> {
         let sent = self.estimate.last_sent().map(|(_, command)| command.position);
         let excluded = [sent, self.estimate.best_position()].into_iter().flatten().find(|position| {
-            // If the arm is already outside, the new workspace changes nothing.
+            // If the arm is already outside, the new workspace does not make it worse.
             self.config.workspace.contains(*position) && !config.workspace.contains(*position)
         });
         excluded.map_or(Ok(()), |position| Err(TeleopConfigError::WorkspaceExcludesArm { position }))

@@ -54,7 +54,8 @@ crate::parameters! {
     /// arm's base frame.
     ARM_HOME_RPY: [f64; 3] = reals("arm.home_rpy", [0.0; 3], -7.0..=7.0).unit("rad").always();
     /// Assumed position of the arm if its controller does not report one. none: the position is
-    /// unknown, and an operator must call ~/set_armed twice. home: you have moved the arm to
+    /// unknown. An operator must call ~/set_armed twice, and the arm then moves to arm.home at the
+    /// controller's own speed. home: you have moved the arm to
     /// arm.home before the bridge starts. last: the arm is at the last accepted command, also after
     /// a lost connection or a disarm.
     ARM_ASSUME_POSITION: AssumedPosition = one_of("arm.assume_position", &[
@@ -63,8 +64,8 @@ crate::parameters! {
         ("last", AssumedPosition::Last),
     ]).while_disarmed();
     /// For a controller that does not report a position: how long the last accepted command counts
-    /// as the position of the arm, if the connection stays open. After that an operator must
-    /// confirm the position.
+    /// as the position of the arm, if the connection stays open. After that the position is
+    /// unknown.
     ARM_POSITION_TIMEOUT: Duration = seconds("arm.position_timeout", 300.0, 0.1..=86400.0).always();
     /// Tolerance for the distance between the reported position and the last command. Within this
     /// distance, the arm counts as arrived, and the next motion starts at the last command. So an
