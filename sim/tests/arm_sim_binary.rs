@@ -176,8 +176,8 @@ fn stop_is_printed_and_counted_or_refused() {
     let mut arm_sim = Running::start(&["--commands-only"]);
     let mut client = arm_sim.connect();
     assert!(ask(&mut client, STOP).contains(r#"type is \"stop\", expected \"command\""#));
-    arm_sim.shown("refused a line of ");
-    arm_sim.shown(r#": type is "stop", expected "command""#);
+    let refused = arm_sim.shown("refused a line of ");
+    assert!(refused.ends_with(r#": type is "stop", expected "command""#), "{refused}");
     arm_sim.type_in("status");
     arm_sim.shown("1 connected, 0 commands, 0 stops, 0 heartbeats, faults: none");
 }

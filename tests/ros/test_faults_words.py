@@ -153,7 +153,7 @@ ROWS = [
     Fault(
         "the arm is moved by hand while motion is held",
         is_moved_by_hand,
-        shows="the arm is moved by others",
+        shows="something else moves the arm",
         parameters={"limits.following_error": 0.03, "limits.following_error_time": 0.2, **OFTEN},
     ),
     Harmless("replies byte by byte", byte_by_byte),

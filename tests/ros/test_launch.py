@@ -85,7 +85,7 @@ def test_demo_moves_the_simulated_arm(launched, peer, free_port):
 @needs_launch
 def test_example_for_launch_files_runs(ros2, peer, tmp_path):
     docstring = compile((SHARE / "launch" / "bridge.launch.py").read_text(), "bridge.launch.py", "exec").co_consts[0]
-    example = textwrap.dedent(docstring[docstring.index("    from launch") : docstring.index("\nAn included")])
+    example = textwrap.dedent(docstring[docstring.index("    from launch") : docstring.index("\nA launch file that you include")])
     # Connect only to addresses of this machine.
     example = example.replace("192.168.1.20", "127.0.0.1").replace("192.168.1.21", "127.0.0.2")
     (tmp_path / "both.launch.py").write_text(example)

@@ -392,7 +392,7 @@ def test_refused_heartbeat_is_logged_once(controller, bridge):
     controller.heartbeat_reply = lambda line: error("what is a heartbeat?")
     started = bridge(controller, {**QUICK, "link.heartbeat.period": 0.02})
     controller.heartbeats.wait_count(20)
-    refusals = [line for line in started.log if "refused a heartbeat" in line]
+    refusals = [line for line in started.log if "rejected a heartbeat" in line]
     assert len(refusals) == 1 and "what is a heartbeat?" in refusals[0]
     assert len(controller.connections) == 1
 

@@ -140,7 +140,7 @@ def test_invalid_coordinate_is_refused_by_axis_name(controller, bridge, hand, ax
 def test_targets_in_millimetres_are_refused(controller, bridge, hand):
     status = bridge(controller, QUICK).status
     hand([1000 * value for value in PLACE])
-    status.wait(motion="DISARMED", reason="refused: x is 120.* is the sender's unit metres")
+    status.wait(motion="DISARMED", reason="rejected: x is 120.* is the sender's unit metres")
     assert controller.mark() == 0
 
 

@@ -65,7 +65,7 @@ def test_hold_sends_one_stop_line(controller, bridge, hand, peer):
     started.status.wait(motion="TRACKING")
     assert peer.call(Trigger, "/aether_bridge/stop").success
     controller.stops.wait_count(2)
-    started.log.wait(lambda line: "refused the stop line" in line and "what is a stop?" in line)
+    started.log.wait(lambda line: "rejected the stop line" in line and "what is a stop?" in line)
     after = controller.mark()
     started.end()
     controller.stops.wait_count(3)

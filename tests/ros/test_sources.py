@@ -207,10 +207,10 @@ def test_bridge_without_tf_refuses_other_frames(controller, bridge, hand, fields
     ("source", "words"),
     [
         ({"input.type": "hands/msg/Hand"}, "'hands/msg/Hand', which this bridge was not built with"),
-        ({"input.type": "std_msgs/msg/Bool"}, "std_msgs/msg/Bool has no position.*It has data \\(bool\\)"),
+        ({"input.type": "std_msgs/msg/Bool"}, "std_msgs/msg/Bool has no position.*Its fields: data \\(bool\\)"),
         (
             {"input.type": "geometry_msgs/msg/TwistStamped", "input.position": ["twist.x", "twist.y", "twist.z"]},
-            "there is no 'twist.x': 'twist' has angular, linear. It has header.frame_id \\(string\\), .*twist.linear.z",
+            "there is no 'twist.x': 'twist' has angular, linear. Its fields: header.frame_id \\(string\\), .*twist.linear.z",
         ),
         ({"input.stamp": "header"}, "input.stamp: 'header' is a message; it must be a builtin_interfaces/Time"),
         ({"input.unit": "inch"}, "parameter 'input.unit' is 'inch'; it must be 'm', 'cm', 'mm'"),

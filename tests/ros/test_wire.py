@@ -148,7 +148,7 @@ def test_unsolicited_state_is_accepted_if_configured(controller, bridge, hand, p
     state = states.wait()
     assert (state.position.x, state.gripper, state.moving) == (0.12, "closed", True)
     hand(PLACE)
-    started.status.wait(motion="DISARMED", reason="the arm is moved by others")
+    started.status.wait(motion="DISARMED", reason="something else moves the arm")
     controller.lines.assert_none()
     controller.send(b'{"type":"state","position":[120.0,35.5,210.0],"gripper":"closed","moving":false}\n')
     # The approach starts at the reported position, and the gripper stays as reported.
